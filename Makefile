@@ -1,0 +1,47 @@
+# One door for everybody: `make demo` to try it, `make test` to test it, `make check` is what decides.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test check lint types contracts wheel bench fix lock clean
+
+demo: $(READY)
+	$(BIN)/daybook demo
+
+test: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: lint types contracts test wheel
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY)
+	$(BIN)/mypy
+
+contracts: $(READY)
+	$(BIN)/lint-imports --no-cache
+
+wheel: $(READY)
+	sh tests/wheel.sh
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+fix: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# What the environment is made of stands in two files; a change of either makes it anew.
+$(READY): requirements.lock pyproject.toml
+	@PYTHON="$(PYTHON)" sh bootstrap.sh
+	@touch $@
+
+lock:
+	UV_PYTHON_DOWNLOADS=never uv lock -q
+	uv export -q --frozen --no-emit-project --all-extras --no-annotate --no-header -o requirements.lock
+	rm uv.lock
+
+clean:
+	rm -rf .venv dist build
