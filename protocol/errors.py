@@ -1,0 +1,50 @@
+"""The one error family: each error is a plain sentence that says what happened and what to do next."""
+
+
+class DaybookError(Exception):
+    """Daybook could not do this; edges show the message and nothing else."""
+
+
+class WrongCallError(DaybookError):
+    """The call itself was wrong: a value that cannot be read, an option that does not fit."""
+
+
+class SettingsError(WrongCallError):
+    """A setting is missing or cannot be used."""
+
+
+class ProtocolError(DaybookError):
+    """A protocol file cannot be used; `findings` holds a line for each place to mend."""
+
+    def __init__(self, source: str, findings: tuple[str, ...]) -> None:
+        self.source = source
+        self.findings = findings
+        super().__init__(f"{source} cannot be used: " + "; ".join(findings))
+
+
+class UnknownCodeError(DaybookError):
+    """No patient, site, staff member or slot of that name is known to whoever asks."""
+
+
+class AlreadyThereError(DaybookError):
+    """The code is taken."""
+
+
+class NotAllowedError(DaybookError):
+    """This actor may not do this, or the state does not permit it."""
+
+
+class InviteError(DaybookError):
+    """An invite is unknown, used, expired, or meant for somebody else; `why` is the catalogue's key."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"The invite cannot be used ({why}); ask for a new one.")
+
+
+class SchemaError(DaybookError):
+    """The database is not of this version's form."""
+
+
+class SealError(DaybookError):
+    """A sealed value cannot be opened with the keys at hand."""

@@ -1,0 +1,212 @@
+"""The protocol as values: what design §8's TOML file says, refused with the key and the mend."""
+
+from collections.abc import Iterator
+from datetime import time, timedelta
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from protocol.values import Duration, Identifier, Text, Wall
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scale(_Part):
+    """The numerical rating scale; whole numbers, both ends included (NRS 0-10, Dworkin 2008)."""
+
+    min: Annotated[int, Field(ge=0, le=10)] = 0
+    max: Annotated[int, Field(ge=0, le=10)] = 10
+    low: Text = Text({})
+    high: Text = Text({})
+
+    @model_validator(mode="after")
+    def _has_two_ends(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError("max must be greater than min")
+        return self
+
+
+class Trial(_Part):
+    """The whole study: its names, home zone, languages, quiet hours and standing sentences."""
+
+    id: Identifier
+    version: Annotated[str, Field(min_length=1, max_length=20)]
+    title: Annotated[str, Field(min_length=1)]
+    timezone: str
+    languages: Annotated[list[str], Field(min_length=1)]
+    quiet_hours: tuple[Wall, Wall]
+    nrs: Scale = Scale()
+    emergency: Text
+    consent: Text
+    privacy: Text
+    correction: Duration = timedelta(hours=48)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f'"{zone}" is not an IANA time zone; write one such as "Africa/Cairo"')
+        return zone
+
+    @property
+    def language(self) -> str:
+        """The language used where nobody has chosen one."""
+        return self.languages[0]
+
+
+class BeforeVisits(_Part):
+    """Extra days: every day of the `days` days before each of these visits."""
+
+    visits: Annotated[list[Identifier], Field(min_length=1)]
+    days: Annotated[int, Field(ge=1, le=60)]
+
+
+class Item(_Part):
+    """Something asked for again and again; its slots are numbered by the place in `at`."""
+
+    id: Identifier
+    kind: Literal["dose", "rating"]
+    name: Text
+    prompt: Text = Text({})
+    at: Annotated[list[Wall], Field(min_length=1, max_length=12)]
+    every_days: Annotated[int, Field(ge=1, le=366)] = 1
+    first_day: Annotated[int, Field(ge=0, le=366)] = 0
+    daily_before: BeforeVisits | None = None
+    patient_may_choose: tuple[Wall, Wall] | None = None
+    early: Duration = timedelta()
+    on_time: Duration
+    late: Duration
+    nudge_after: list[Duration] = []
+    min_gap: Duration | None = None
+    skip_reasons: list[Identifier] = []
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if sorted(set(self.at)) != self.at:
+            raise ValueError("at: write the times of day in order, each once")
+        if self.on_time > self.late:
+            raise ValueError("late: counted from the due time like on_time, so it cannot be shorter")
+        if self.patient_may_choose and len(self.at) > 1:
+            raise ValueError("patient_may_choose: only an item with one time in at can be moved")
+        if sorted(set(self.nudge_after)) != self.nudge_after:
+            raise ValueError("nudge_after: write the delays in order, each once")
+        return self
+
+
+class Phase(_Part):
+    """A stretch of the trial with its own items; day 0 is set for each patient."""
+
+    id: Identifier
+    name: Text
+    days: Annotated[int, Field(ge=1, le=1000)]
+    item: list[Item] = []
+
+
+class Visit(_Part):
+    """A clinic day, counted from day 0 of the trial as planned."""
+
+    id: Identifier
+    name: Text
+    day: Annotated[int, Field(ge=0, le=2000)]
+    measures: list[Identifier] = []
+
+
+class Requirement(_Part):
+    """The least value a measure must have at a visit for the patient to go on."""
+
+    min: float
+    at: Identifier
+
+
+class Measure(_Part):
+    """A figure staff type in at a visit, with its unit and range."""
+
+    id: Identifier
+    name: Text
+    unit: str = ""
+    range: tuple[float, float]
+    decimals: Annotated[int, Field(ge=0, le=3)] = 0
+    require: Requirement | None = None
+
+
+class Reason(_Part):
+    """A reason a patient may give for a dose not taken."""
+
+    id: Identifier
+    name: Text
+
+
+class Alert(_Part):
+    """A rule that calls staff; which numbers it takes depends on its kind."""
+
+    kind: Literal["silent-days", "missed-doses", "pain-at-least", "pain-jump", "side-effect", "unreachable"]
+    days: Annotated[int, Field(ge=1, le=60)] | None = None
+    doses: Annotated[int, Field(ge=1, le=60)] | None = None
+    score: Annotated[int, Field(ge=0, le=10)] | None = None
+    by: Annotated[int, Field(ge=1, le=10)] | None = None
+
+    @model_validator(mode="after")
+    def _has_its_numbers(self) -> Self:
+        wanted = {
+            "silent-days": {"days"},
+            "missed-doses": {"doses"},
+            "pain-at-least": {"score", "days"},
+            "pain-jump": {"by"},
+        }.get(self.kind, set())
+        given = {key for key in ("days", "doses", "score", "by") if getattr(self, key) is not None}
+        if given != wanted:
+            raise ValueError(f"an alert of kind {self.kind} takes {', '.join(sorted(wanted)) or 'no number'}")
+        return self
+
+
+class Protocol(_Part):
+    """A trial's plan: phases with items, visits with measures, alerts and texts."""
+
+    trial: Trial
+    phase: Annotated[list[Phase], Field(min_length=1)]
+    visit: list[Visit] = []
+    measure: list[Measure] = []
+    reason: list[Reason] = []
+    alert: list[Alert] = []
+
+    def items(self) -> Iterator[tuple[Phase, Item]]:
+        """Each item with its phase, in the order of the file."""
+        for phase in self.phase:
+            for item in phase.item:
+                yield phase, item
+
+    def item(self, phase_id: str, item_id: str) -> Item:
+        """Find one item of one phase; KeyError where there is none."""
+        for phase, item in self.items():
+            if (phase.id, item.id) == (phase_id, item_id):
+                return item
+        raise KeyError(f"{phase_id}/{item_id}")
+
+    def movable_items(self) -> dict[str, Item]:
+        """The items whose time the patient may choose, by id; the same id in two phases is one choice."""
+        return {item.id: item for _, item in self.items() if item.patient_may_choose}
+
+    def reason_text(self, reason_id: str, language: str) -> str:
+        """The words of a skip reason."""
+        names = {reason.id: reason.name for reason in self.reason}
+        return names[reason_id].in_language(language) if reason_id in names else reason_id
+
+    def alert_of(self, kind: str) -> Alert | None:
+        """The rule of this kind, where the protocol has one."""
+        return next((alert for alert in self.alert if alert.kind == kind), None)
+
+    @property
+    def days(self) -> int:
+        """Length of the trial as planned."""
+        return sum(phase.days for phase in self.phase)
+
+
+def in_quiet_hours(wall: time, quiet: tuple[time, time]) -> bool:
+    """Tell whether a time of day lies after the beginning and before the end of the quiet hours."""
+    begins, ends = quiet
+    if begins <= ends:
+        return begins < wall < ends
+    return wall > begins or wall < ends

@@ -1,0 +1,66 @@
+"""How the protocol file writes a duration, a wall time and a text for people."""
+
+import re
+from datetime import time, timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, RootModel, WithJsonSchema
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")
+_WALL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+def parse_duration(value: Any) -> timedelta:
+    """Read "9h", "45m", "1h30m" or "2d"; anything else is a ValueError that says so."""
+    if isinstance(value, timedelta):
+        return value
+    found = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
+    if found is None:
+        raise ValueError('write a duration as "45m", "9h", "1h30m" or "2d"')
+    days, hours, minutes = (int(part or 0) for part in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes)
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration as the protocol file does: "1h30m"."""
+    minutes = int(value.total_seconds() // 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or not hours else "")
+
+
+def parse_wall(value: Any) -> time:
+    """Read "09:00"; anything else is a ValueError that says so."""
+    if isinstance(value, time):
+        return value
+    found = _WALL.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('write a time of day as "09:00"')
+    return time(int(found[1]), int(found[2]))
+
+
+def format_wall(value: time) -> str:
+    """Write a time of day as the protocol file does: "09:00"."""
+    return value.strftime("%H:%M")
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?$", "examples": ["45m", "9h"]}),
+]
+Wall = Annotated[
+    time,
+    BeforeValidator(parse_wall),
+    PlainSerializer(format_wall),
+    WithJsonSchema({"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": ["09:00"]}),
+]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+
+class Text(RootModel[dict[str, str]]):
+    """A sentence for people, by language code: { en = "...", ar = "..." }."""
+
+    def in_language(self, language: str) -> str:
+        """Give the sentence in this language, or in the first one the protocol names."""
+        return self.root.get(language) or next(iter(self.root.values()), "")
