@@ -1,0 +1,108 @@
+"""Alerts: what staff were called for, once each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from storage import tables
+from storage.audit import AuditId
+from storage.database import Connection
+from storage.records import Record, columns_of
+from storage.writing import insert_once
+
+_a = tables.alerts
+
+
+@dataclass(frozen=True, slots=True)
+class Alert(Record):
+    """One call for staff about one patient."""
+
+    id: int
+    patient_id: int
+    code: str
+    site_id: int
+    rule: str
+    key: str
+    details: dict[str, Any]
+    raised_at: datetime
+    seen_at: datetime | None
+    done_at: datetime | None
+    staff_id: int | None
+
+
+async def add_alert(
+    conn: Connection,
+    *,
+    patient_id: int,
+    rule: str,
+    key: str,
+    details: Mapping[str, Any],
+    at: datetime,
+    audit: AuditId,
+) -> int | None:
+    """Raise an alert and give its id; None where it was raised before."""
+    added = await conn.execute(
+        insert_once(conn, _a).returning(_a.c.id),
+        {
+            "patient_id": patient_id,
+            "rule": rule,
+            "key": key,
+            "details": dict(details),
+            "raised_at": at,
+            "audit_id": audit,
+        },
+    )
+    alert_id: int | None = added.scalar_one_or_none()
+    return alert_id
+
+
+async def alert_exists(conn: Connection, *, patient_id: int, rule: str, key: str) -> bool:
+    """Tell whether this was raised before."""
+    query = select(_a.c.id).where(_a.c.patient_id == patient_id, _a.c.rule == rule, _a.c.key == key)
+    return (await conn.execute(query)).first() is not None
+
+
+async def alerts(
+    conn: Connection, *, site_ids: frozenset[int] | None = None, open_only: bool = True
+) -> list[Alert]:
+    """Alerts of these sites, the newest first."""
+    query = (
+        select(*columns_of(Alert, _a))
+        .add_columns(tables.patients.c.code, tables.patients.c.site_id)
+        .join(tables.patients, tables.patients.c.id == _a.c.patient_id)
+        .order_by(_a.c.raised_at.desc(), _a.c.id.desc())
+    )
+    if site_ids is not None:
+        query = query.where(tables.patients.c.site_id.in_(site_ids))
+    if open_only:
+        query = query.where(_a.c.done_at.is_(None))
+    return [Alert.of(row) for row in await conn.execute(query)]
+
+
+async def alert_by_id(conn: Connection, alert_id: int) -> Alert | None:
+    """Find an alert."""
+    found = [alert for alert in await alerts(conn, open_only=False) if alert.id == alert_id]
+    return found[0] if found else None
+
+
+async def see_alert(conn: Connection, alert_id: int, staff_id: int, *, at: datetime, audit: AuditId) -> bool:
+    """Note who takes care of an alert; False where somebody has."""
+    done = await conn.execute(
+        update(_a)
+        .where(_a.c.id == alert_id, _a.c.seen_at.is_(None))
+        .values(seen_at=at, staff_id=staff_id, audit_id=audit)
+    )
+    return done.rowcount == 1
+
+
+async def close_alert(conn: Connection, alert_id: int, staff_id: int, *, at: datetime, audit: AuditId) -> bool:
+    """Note that an alert is dealt with; False where it was."""
+    done = await conn.execute(
+        update(_a)
+        .where(_a.c.id == alert_id, _a.c.done_at.is_(None))
+        .values(done_at=at, staff_id=staff_id, audit_id=audit)
+    )
+    return done.rowcount == 1

@@ -1,0 +1,84 @@
+"""Entries, which only grow, and notes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from storage import tables
+from storage.audit import AuditId
+from storage.database import Connection
+from storage.records import Entry, columns_of
+from storage.writing import insert_once
+
+_e, _n = tables.entries, tables.notes
+_ENTRY = columns_of(Entry, _e)
+
+
+async def add_entry(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int | None:
+    """Add an entry and give its id; None where the slot has a first answer, or the entry a successor, already."""
+    added = await conn.execute(insert_once(conn, _e).returning(_e.c.id), {**values, "audit_id": audit})
+    entry_id: int | None = added.scalar_one_or_none()
+    return entry_id
+
+
+async def entry_by_id(conn: Connection, entry_id: int) -> Entry:
+    """The entry of this id."""
+    return Entry.of((await conn.execute(select(*_ENTRY).where(_e.c.id == entry_id))).one())
+
+
+async def current_entries(conn: Connection, patient_id: int) -> dict[int, Entry]:
+    """The entry that holds now for each answered slot of a patient, by slot id."""
+    query = (
+        select(*_ENTRY)
+        .join(tables.slots, tables.slots.c.answered_by == _e.c.id)
+        .where(_e.c.patient_id == patient_id)
+    )
+    return {row.slot_id: Entry.of(row) for row in await conn.execute(query)}
+
+
+async def last_taken(conn: Connection, patient_id: int, item: str) -> Entry | None:
+    """The latest dose of an item the patient says was taken."""
+    query = (
+        select(*_ENTRY)
+        .join(tables.slots, tables.slots.c.answered_by == _e.c.id)
+        .where(_e.c.patient_id == patient_id, tables.slots.c.item == item, _e.c.answer == "taken")
+        .order_by(_e.c.received_at.desc())
+        .limit(1)
+    )
+    found = (await conn.execute(query)).one_or_none()
+    return Entry.of(found) if found else None
+
+
+async def last_entry_at(conn: Connection, patient_id: int) -> datetime | None:
+    """When the patient last answered anything."""
+    query = select(func.max(_e.c.received_at)).where(_e.c.patient_id == patient_id, _e.c.source != "staff")
+    at: datetime | None = (await conn.execute(query)).scalar_one()
+    return at
+
+
+async def add_note(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int:
+    """Keep a text and give its id; the same arrival twice is one note."""
+    added = await conn.execute(insert_once(conn, _n).returning(_n.c.id), {**values, "audit_id": audit})
+    note_id: int | None = added.scalar_one_or_none()
+    if note_id is None:
+        same = await conn.execute(select(_n.c.id).where(_n.c.arrival == values["arrival"]))
+        note_id = int(same.scalar_one())
+    return note_id
+
+
+async def pass_note_on(conn: Connection, note_id: int, patient_id: int, *, at: datetime, audit: AuditId) -> bool:
+    """Mark a note as meant for the study team; False where it was already, or is another patient's."""
+    done = await conn.execute(
+        update(_n)
+        .where(_n.c.id == note_id, _n.c.patient_id == patient_id, _n.c.passed_on_at.is_(None))
+        .values(passed_on_at=at, audit_id=audit)
+    )
+    return done.rowcount == 1
+
+
+async def note_text(conn: Connection, note_id: int) -> tuple[int, str, str]:
+    """A note's patient, kind and text."""
+    row = (await conn.execute(select(_n.c.patient_id, _n.c.kind, _n.c.text).where(_n.c.id == note_id))).one()
+    return row.patient_id, row.kind, row.text

@@ -1,0 +1,87 @@
+"""The inbox: updates kept before they are confirmed, and emptied of what is personal after handling."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from storage import tables
+from storage.database import Connection
+from storage.records import InboxUpdate, columns_of
+from storage.sealing import Keys
+from storage.writing import insert_once
+
+_i = tables.inbox
+_UPDATE = columns_of(InboxUpdate, _i)
+
+
+async def keep_updates(
+    conn: Connection, keys: Keys, bot_id: int, updates: Sequence[tuple[int, Mapping[str, Any]]], *, now: datetime
+) -> list[InboxUpdate]:
+    """Keep raw updates and give those not seen before; the caller's commit is what may be confirmed."""
+    kept = []
+    for update_id, raw in updates:
+        sealed = keys.seal(raw, context=_context(bot_id, update_id))
+        row = await conn.execute(
+            insert_once(conn, _i).returning(*_UPDATE),
+            {
+                "bot_id": bot_id,
+                "update_id": update_id,
+                "digest": _digest(keys, raw),
+                "received_at": now,
+                "sealed": sealed,
+            },
+        )
+        if found := row.one_or_none():
+            kept.append(InboxUpdate.of(found))
+    return kept
+
+
+def open_update(keys: Keys, kept: InboxUpdate) -> Any:
+    """The raw JSON of an update."""
+    return keys.open(kept.sealed, context=_context(kept.bot_id, kept.update_id))
+
+
+async def open_updates(conn: Connection) -> list[InboxUpdate]:
+    """Updates whose handling has not finished, in order of arrival: what a crash left."""
+    query = select(*_UPDATE).where(_i.c.done_at.is_(None), _i.c.quarantined_because.is_(None)).order_by(_i.c.id)
+    return [InboxUpdate.of(row) for row in await conn.execute(query)]
+
+
+async def finish_update(conn: Connection, inbox_id: int, *, now: datetime) -> None:
+    """Let an update leave the inbox: handled, answered, and emptied."""
+    await conn.execute(update(_i).where(_i.c.id == inbox_id).values(done_at=now, sealed=None))
+
+
+async def count_try(conn: Connection, inbox_id: int) -> int:
+    """Count a handling that failed and give how many there were."""
+    row = await conn.execute(
+        update(_i).where(_i.c.id == inbox_id).values(tries=_i.c.tries + 1).returning(_i.c.tries)
+    )
+    return int(row.scalar_one())
+
+
+async def quarantine_update(conn: Connection, inbox_id: int, *, because: str) -> None:
+    """Set an update aside that cannot be handled; it stays sealed and whole for a person to look at."""
+    await conn.execute(update(_i).where(_i.c.id == inbox_id).values(quarantined_because=because))
+
+
+async def count_inbox(conn: Connection) -> tuple[int, int]:
+    """How many updates wait, and how many are in quarantine."""
+    waiting = select(func.count()).where(_i.c.done_at.is_(None), _i.c.quarantined_because.is_(None))
+    aside = select(func.count()).where(_i.c.quarantined_because.is_not(None))
+    return (
+        int((await conn.execute(waiting)).scalar_one()),
+        int((await conn.execute(aside)).scalar_one()),
+    )
+
+
+def _context(bot_id: int, update_id: int) -> str:
+    return f"inbox:{bot_id}:{update_id}"
+
+
+def _digest(keys: Keys, raw: Mapping[str, Any]) -> bytes:
+    """A keyed fingerprint, since the raw update names a chat."""
+    return keys.lookups("update", json.dumps(raw, sort_keys=True))[0]

@@ -1,0 +1,136 @@
+"""Patients: their status and what their plan is made from."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, time
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from protocol.calendar import Enrolment, ZoneSince
+from protocol.lifecycle import STANDING, PatientStatus
+from storage import tables
+from storage.audit import AuditId
+from storage.database import Connection
+from storage.records import Patient, columns_of
+from storage.writing import insert_row
+
+_PATIENT = columns_of(Patient, tables.patients)
+
+
+async def add_patient(
+    conn: Connection,
+    *,
+    code: str,
+    site_id: int,
+    protocol_id: int,
+    language: str,
+    added_at: datetime,
+    phase_starts: Mapping[str, date],
+    zone: str,
+    audit: AuditId,
+) -> int:
+    """Add an invited patient with phases and zone, and give the id."""
+    patient_id = await insert_row(
+        conn,
+        tables.patients,
+        {
+            "code": code,
+            "site_id": site_id,
+            "protocol_id": protocol_id,
+            "status": PatientStatus.INVITED,
+            "language": language,
+            "added_at": added_at,
+            "audit_id": audit,
+        },
+    )
+    await set_phase_starts(conn, patient_id, phase_starts, audit=audit)
+    await add_zone(conn, patient_id, since=added_at, zone=zone, audit=audit)
+    return patient_id
+
+
+async def patient_by_code(conn: Connection, code: str) -> Patient | None:
+    """Find a patient by subject code."""
+    row = (await conn.execute(select(*_PATIENT).where(tables.patients.c.code == code))).one_or_none()
+    return _patient(row) if row else None
+
+
+async def patient_by_id(conn: Connection, patient_id: int) -> Patient:
+    """The patient of this id."""
+    return _patient((await conn.execute(select(*_PATIENT).where(tables.patients.c.id == patient_id))).one())
+
+
+async def patients(conn: Connection, *, site_ids: frozenset[int] | None = None) -> list[Patient]:
+    """Every patient (of these sites), by code; leavers too."""
+    query = select(*_PATIENT).order_by(tables.patients.c.code)
+    if site_ids is not None:
+        query = query.where(tables.patients.c.site_id.in_(site_ids))
+    return [_patient(row) for row in await conn.execute(query)]
+
+
+async def change_patient(conn: Connection, patient_id: int, *, audit: AuditId, **values: Any) -> None:
+    """Change columns of a patient, such as the status or the language."""
+    await conn.execute(
+        update(tables.patients).where(tables.patients.c.id == patient_id).values(**values, audit_id=audit)
+    )
+
+
+async def set_phase_starts(
+    conn: Connection, patient_id: int, starts: Mapping[str, date], *, audit: AuditId
+) -> None:
+    """Set day 0 of these phases."""
+    phases = tables.patient_phases
+    await conn.execute(delete(phases).where(phases.c.patient_id == patient_id, phases.c.phase.in_(list(starts))))
+    rows = [
+        {"patient_id": patient_id, "phase": phase, "start": start, "audit_id": audit}
+        for phase, start in starts.items()
+    ]
+    await conn.execute(insert(phases), rows)
+
+
+async def add_zone(conn: Connection, patient_id: int, *, since: datetime, zone: str, audit: AuditId) -> None:
+    """Note that the patient lives in another zone from an instant on."""
+    await conn.execute(
+        insert(tables.patient_zones),
+        {"patient_id": patient_id, "since": since, "zone": zone, "audit_id": audit},
+    )
+
+
+async def set_time(conn: Connection, patient_id: int, item: str, at: time, *, audit: AuditId) -> None:
+    """Note the time of day a patient chose for an item."""
+    times = tables.patient_times
+    await conn.execute(delete(times).where(times.c.patient_id == patient_id, times.c.item == item))
+    await conn.execute(insert(times), {"patient_id": patient_id, "item": item, "at": at, "audit_id": audit})
+
+
+async def enrolment_of(conn: Connection, patient: Patient) -> Enrolment:
+    """All that the patient's plan is made from."""
+    phases, zones, times = tables.patient_phases, tables.patient_zones, tables.patient_times
+    starts = await conn.execute(select(phases.c.phase, phases.c.start).where(phases.c.patient_id == patient.id))
+    since = await conn.execute(
+        select(zones.c.since, zones.c.zone).where(zones.c.patient_id == patient.id).order_by(zones.c.since)
+    )
+    chosen = await conn.execute(select(times.c.item, times.c.at).where(times.c.patient_id == patient.id))
+    return Enrolment(
+        phase_starts={row.phase: row.start for row in starts},
+        zones=tuple(ZoneSince(row.since, row.zone) for row in since),
+        chosen_times={row.item: row.at for row in chosen},
+        standing=STANDING[patient.status],
+    )
+
+
+async def zone_of_patient(conn: Connection, patient_id: int) -> str:
+    """The zone the patient lives in now."""
+    zones = tables.patient_zones
+    query = select(zones.c.zone).where(zones.c.patient_id == patient_id).order_by(zones.c.since.desc()).limit(1)
+    return str((await conn.execute(query)).scalar_one())
+
+
+async def add_consent(conn: Connection, *, audit: AuditId, **values: Any) -> None:
+    """Keep what a patient was asked to agree to and what the answer was."""
+    await conn.execute(insert(tables.consents), {**values, "audit_id": audit})
+
+
+def _patient(row: Any) -> Patient:
+    patient = Patient.of(row)
+    return replace(patient, status=PatientStatus(patient.status))

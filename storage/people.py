@@ -1,0 +1,116 @@
+"""Sites, staff and the protocol versions in use."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+
+from storage import tables
+from storage.audit import AuditId
+from storage.database import Connection
+from storage.records import Site, StaffMember, columns_of
+from storage.writing import insert_row
+
+_SITE = columns_of(Site, tables.sites)
+_STAFF = columns_of(StaffMember, tables.staff)
+
+
+async def add_site(conn: Connection, *, code: str, name: str, timezone: str, audit: AuditId) -> int:
+    """Add a clinic and give its id."""
+    values = {"code": code, "name": name, "timezone": timezone, "audit_id": audit}
+    return await insert_row(conn, tables.sites, values)
+
+
+async def sites(conn: Connection) -> list[Site]:
+    """Every clinic, by code."""
+    return [Site.of(row) for row in await conn.execute(select(*_SITE).order_by(tables.sites.c.code))]
+
+
+async def site_by_code(conn: Connection, code: str) -> Site | None:
+    """Find a clinic."""
+    row = (await conn.execute(select(*_SITE).where(tables.sites.c.code == code))).one_or_none()
+    return Site.of(row) if row else None
+
+
+async def site_by_id(conn: Connection, site_id: int) -> Site:
+    """The clinic of this id."""
+    return Site.of((await conn.execute(select(*_SITE).where(tables.sites.c.id == site_id))).one())
+
+
+async def add_staff(
+    conn: Connection, *, code: str, role: str, language: str, site_ids: Sequence[int], audit: AuditId
+) -> int:
+    """Add a staff member bound to sites and give the id."""
+    values = {"code": code, "role": role, "language": language, "audit_id": audit}
+    staff_id = await insert_row(conn, tables.staff, values)
+    if site_ids:
+        await conn.execute(
+            insert(tables.staff_sites), [{"staff_id": staff_id, "site_id": site_id} for site_id in site_ids]
+        )
+    return staff_id
+
+
+async def disable_staff(conn: Connection, staff_id: int, *, at: datetime, audit: AuditId) -> None:
+    """Shut a staff member out, chat and all."""
+    await conn.execute(
+        update(tables.staff).where(tables.staff.c.id == staff_id).values(disabled_at=at, audit_id=audit)
+    )
+    await conn.execute(delete(tables.contacts).where(tables.contacts.c.staff_id == staff_id))
+
+
+async def staff_members(conn: Connection) -> list[StaffMember]:
+    """Everybody of the team, by code."""
+    return [StaffMember.of(row) for row in await conn.execute(select(*_STAFF).order_by(tables.staff.c.code))]
+
+
+async def staff_by_code(conn: Connection, code: str) -> StaffMember | None:
+    """Find a staff member by code."""
+    row = (await conn.execute(select(*_STAFF).where(tables.staff.c.code == code))).one_or_none()
+    return StaffMember.of(row) if row else None
+
+
+async def staff_by_id(conn: Connection, staff_id: int) -> StaffMember | None:
+    """Find a staff member by id."""
+    row = (await conn.execute(select(*_STAFF).where(tables.staff.c.id == staff_id))).one_or_none()
+    return StaffMember.of(row) if row else None
+
+
+async def site_ids_of(conn: Connection, staff_id: int) -> frozenset[int]:
+    """The sites a staff member is bound to."""
+    rows = await conn.execute(select(tables.staff_sites.c.site_id).where(tables.staff_sites.c.staff_id == staff_id))
+    return frozenset(row.site_id for row in rows)
+
+
+async def staff_to_tell(conn: Connection, site_id: int, roles: Sequence[str]) -> list[StaffMember]:
+    """Those in these roles who have a chat and may know of a patient at this site."""
+    bound = select(tables.staff_sites.c.site_id).where(tables.staff_sites.c.staff_id == tables.staff.c.id)
+    here = bound.where(tables.staff_sites.c.site_id == site_id)
+    unbound_administrator = (tables.staff.c.role == "administrator") & ~bound.exists()
+    rows = await conn.execute(
+        select(*_STAFF)
+        .join(tables.contacts, tables.contacts.c.staff_id == tables.staff.c.id)
+        .where(tables.staff.c.disabled_at.is_(None), tables.staff.c.role.in_(roles))
+        .where(here.exists() | unbound_administrator)
+        .order_by(tables.staff.c.code)
+    )
+    return [StaffMember.of(row) for row in rows]
+
+
+async def add_protocol(
+    conn: Connection, *, trial: str, version: str, sha256: str, toml: str, audit: AuditId
+) -> int:
+    """Keep a protocol version's exact text and give its id."""
+    values = {"trial": trial, "version": version, "sha256": sha256, "toml": toml, "audit_id": audit}
+    return await insert_row(conn, tables.protocols, values)
+
+
+async def protocol_ids(conn: Connection) -> dict[str, int]:
+    """The ids of the protocol versions in use, by fingerprint."""
+    rows = await conn.execute(select(tables.protocols.c.sha256, tables.protocols.c.id))
+    return {row.sha256: row.id for row in rows}
+
+
+async def protocol_text(conn: Connection, protocol_id: int) -> str:
+    """The text of a protocol version as it was when it came into use."""
+    row = await conn.execute(select(tables.protocols.c.toml).where(tables.protocols.c.id == protocol_id))
+    return str(row.scalar_one())

@@ -1,0 +1,101 @@
+"""Keeps what identifies a person unreadable without the deployment's key.
+
+AES-256-GCM seals chat identities and raw updates; HMAC-SHA-256 looks chats and tokens up (chat ids have
+about ten digits: a plain hash would be guessed in minutes) and signs buttons. The first key seals, all open.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from protocol.errors import SealError, SettingsError
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_ID_BYTES = 4
+
+
+def new_secret_key() -> str:
+    """A fresh deployment key: 32 random bytes in base64."""
+    return base64.b64encode(os.urandom(_KEY_BYTES)).decode()
+
+
+class Keys:
+    """The deployment's keys, newest first."""
+
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        if not secret_keys:
+            raise SettingsError("DAYBOOK_SECRET_KEY is missing; `daybook init` writes one into .env")
+        self._keys = [_Key(_decoded(key)) for key in secret_keys]
+
+    def seal(self, document: Mapping[str, Any], *, context: str) -> bytes:
+        """Encrypt a small document; `context` binds it to its row, so that it cannot be moved to another."""
+        return self._keys[0].seal(json.dumps(document, ensure_ascii=False).encode(), context.encode())
+
+    def open(self, sealed: bytes, *, context: str) -> Any:
+        """Decrypt a document; raises SealError where no key fits or it was changed."""
+        for key in self._keys:
+            if sealed.startswith(key.id):
+                return json.loads(key.open(sealed, context.encode()))
+        raise SealError("A sealed value was made with a key that DAYBOOK_SECRET_KEY no longer holds; add it back.")
+
+    def lookups(self, purpose: str, value: str) -> list[bytes]:
+        """Keyed hashes of a value under every key, the newest first: to search by all, to store the first."""
+        return [key.lookup(purpose, value) for key in self._keys]
+
+    def sign(self, value: str) -> bytes:
+        """Sign a short value, such as a button's data, with the newest key."""
+        return self._keys[0].lookup("sign", value)
+
+    def signed(self, value: str, signature: bytes) -> bool:
+        """Tell whether a signature (or its beginning) was made by one of the keys for this value."""
+        return any(
+            hmac.compare_digest(key.lookup("sign", value)[: len(signature)], signature) for key in self._keys
+        )
+
+
+class _Key:
+    """One secret, spread into a key for sealing and one for looking up."""
+
+    def __init__(self, secret: bytes) -> None:
+        self.id = hashlib.sha256(b"daybook key id" + secret).digest()[:_ID_BYTES]
+        self._aead = AESGCM(_derived(secret, b"seal"))
+        self._hmac = _derived(secret, b"lookup")
+
+    def seal(self, plain: bytes, context: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return self.id + nonce + self._aead.encrypt(nonce, plain, self.id + context)
+
+    def open(self, sealed: bytes, context: bytes) -> bytes:
+        nonce, body = sealed[_ID_BYTES : _ID_BYTES + _NONCE_BYTES], sealed[_ID_BYTES + _NONCE_BYTES :]
+        try:
+            return self._aead.decrypt(nonce, body, self.id + context)
+        except InvalidTag:
+            raise SealError("A sealed value was changed or moved to another row.") from None
+
+    def lookup(self, purpose: str, value: str) -> bytes:
+        return hmac.new(self._hmac, f"{purpose}\0{value}".encode(), hashlib.sha256).digest()
+
+
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=b"daybook " + purpose).derive(secret)
+
+
+def _decoded(key: str) -> bytes:
+    try:
+        secret = base64.b64decode(key.strip(), validate=True)
+    except binascii.Error:
+        secret = b""
+    if len(secret) != _KEY_BYTES:
+        raise SettingsError("DAYBOOK_SECRET_KEY must be 32 bytes in base64; `daybook init` writes a good one")
+    return secret

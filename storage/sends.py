@@ -1,0 +1,213 @@
+"""The send record: written before the network, finished after it; and the notices, which work the same way."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import exists, func, select, update
+
+from protocol.lifecycle import SEND_MOVES, SendOutcome
+from storage import tables
+from storage.database import Connection
+from storage.records import DueNotice, DueNudge
+from storage.writing import insert_once, insert_row
+
+_s, _d, _n = tables.slots, tables.sends, tables.notices
+
+
+async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | None, now: datetime) -> int | None:
+    """Take a due message in hand and give the send's id; None where an answer, a pause or another one was first.
+
+    Everything that forbids the message is asked again here, in the statement that claims it.
+    """
+    p, c = tables.patients, tables.contacts
+    may_be_asked = exists(
+        select(1)
+        .join(c, c.c.patient_id == p.c.id)
+        .where(p.c.id == _s.c.patient_id, p.c.status == "active", c.c.reachable == "yes")
+    )
+    claimed = await conn.execute(
+        update(_s)
+        .where(_s.c.id == nudge.slot_id, _s.c.next_nudge_at == nudge.next_nudge_at, _s.c.closes_at > now)
+        .where(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
+        .where(may_be_asked)
+        .values(next_nudge_at=then_at, nudges=_s.c.nudges + 1)
+    )
+    if claimed.rowcount != 1:
+        return None
+    return await insert_row(
+        conn,
+        _d,
+        {
+            "slot_id": nudge.slot_id,
+            "patient_id": nudge.patient_id,
+            "nudge": nudge.nudges,
+            "planned_for": nudge.next_nudge_at,
+            "claimed_at": now,
+            "outcome": SendOutcome.CLAIMED,
+        },
+    )
+
+
+async def finish_nudge(
+    conn: Connection,
+    send_id: int,
+    outcome: SendOutcome,
+    *,
+    now: datetime,
+    message_id: int | None = None,
+    detail: str | None = None,
+) -> None:
+    """Write down what became of a message; a slot's first one that went out says when it was prompted."""
+    await conn.execute(
+        update(_d)
+        .where(_d.c.id == send_id, _d.c.outcome.in_(_before(outcome)))
+        .values(outcome=outcome, finished_at=now, message_id=message_id, detail=detail)
+    )
+    if outcome is SendOutcome.SENT:
+        slot_id = select(_d.c.slot_id).where(_d.c.id == send_id).scalar_subquery()
+        await conn.execute(update(_s).where(_s.c.id == slot_id, _s.c.prompted_at.is_(None)).values(prompted_at=now))
+
+
+async def try_nudge_again(conn: Connection, send_id: int, *, at: datetime) -> None:
+    """Plan a message once more that certainly did not go out, unless the slot was answered or closed meanwhile."""
+    slot_id, nudge = (await conn.execute(select(_d.c.slot_id, _d.c.nudge).where(_d.c.id == send_id))).one()
+    await conn.execute(
+        update(_s)
+        .where(_s.c.id == slot_id, _s.c.closes_at > at, _s.c.nudges == nudge + 1)
+        .where(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
+        .values(next_nudge_at=at, nudges=nudge)
+    )
+
+
+async def settle_unknown(conn: Connection, slot_id: int, *, now: datetime) -> None:
+    """An answer from a message's own button proves that the message arrived."""
+    await conn.execute(
+        update(_d)
+        .where(_d.c.slot_id == slot_id, _d.c.outcome == SendOutcome.UNKNOWN)
+        .values(outcome=SendOutcome.SENT, finished_at=now, detail="answered")
+    )
+
+
+async def give_up_claims(conn: Connection, *, before: datetime, now: datetime) -> int:
+    """Call what a crash left in hand unknown, and count it; it is never sent again by itself."""
+    unknown = {"outcome": SendOutcome.UNKNOWN, "finished_at": now, "detail": "the service stopped"}
+    count = 0
+    for table in (_d, _n):
+        done = await conn.execute(
+            update(table)
+            .where(table.c.outcome == SendOutcome.CLAIMED, table.c.claimed_at < before)
+            .values(**unknown)
+        )
+        count += done.rowcount
+    return count
+
+
+async def prompt_messages(conn: Connection, slot_id: int) -> list[int]:
+    """The Telegram messages that ask for a slot, oldest first."""
+    query = select(_d.c.message_id).where(_d.c.slot_id == slot_id, _d.c.message_id.is_not(None)).order_by(_d.c.id)
+    return [row.message_id for row in await conn.execute(query)]
+
+
+async def add_notice(
+    conn: Connection,
+    *,
+    kind: str,
+    key: str,
+    details: Mapping[str, Any],
+    at: datetime,
+    expires_at: datetime,
+    patient_id: int | None = None,
+    staff_id: int | None = None,
+) -> None:
+    """Ask for a message that belongs to no slot; the same one twice is one."""
+    await conn.execute(
+        insert_once(conn, _n),
+        {
+            "patient_id": patient_id,
+            "staff_id": staff_id,
+            "kind": kind,
+            "key": key,
+            "details": dict(details),
+            "next_try_at": at,
+            "expires_at": expires_at,
+        },
+    )
+
+
+async def due_notices(conn: Connection, *, now: datetime, limit: int) -> list[DueNotice]:
+    """Notices to go out now, to chats that can be reached."""
+    p, m, c = tables.patients, tables.staff, tables.contacts
+    owned = (c.c.patient_id == _n.c.patient_id) | (c.c.staff_id == _n.c.staff_id)
+    query = (
+        select(
+            _n.c.id.label("notice_id"),
+            _n.c.patient_id,
+            _n.c.staff_id,
+            _n.c.kind,
+            _n.c.key,
+            _n.c.details,
+            _n.c.next_try_at,
+            _n.c.expires_at,
+            _language(),
+            c.c.id.label("contact_id"),
+            c.c.bot_id,
+            c.c.sealed,
+        )
+        .join(c, owned)
+        .outerjoin(p, p.c.id == _n.c.patient_id)
+        .outerjoin(m, m.c.id == _n.c.staff_id)
+        .where(_n.c.next_try_at <= now, _n.c.expires_at > now, c.c.reachable == "yes")
+        .where(p.c.id.is_(None) | (p.c.status == "active"), m.c.disabled_at.is_(None))
+        .order_by(_n.c.next_try_at)
+        .limit(limit)
+    )
+    return [DueNotice.of(row) for row in await conn.execute(query)]
+
+
+def _language() -> Any:
+    return func.coalesce(tables.patients.c.language, tables.staff.c.language).label("language")
+
+
+async def claim_notice(conn: Connection, notice: DueNotice, *, now: datetime) -> bool:
+    """Take a notice in hand; False where somebody else was first."""
+    claimed = await conn.execute(
+        update(_n)
+        .where(_n.c.id == notice.notice_id, _n.c.next_try_at == notice.next_try_at)
+        .values(next_try_at=None, claimed_at=now, outcome=SendOutcome.CLAIMED)
+    )
+    return claimed.rowcount == 1
+
+
+async def finish_notice(
+    conn: Connection,
+    notice_id: int,
+    outcome: SendOutcome,
+    *,
+    now: datetime,
+    message_id: int | None = None,
+    detail: str | None = None,
+    try_again_at: datetime | None = None,
+) -> None:
+    """Write down what became of a notice, and when to try again one that certainly did not go out."""
+    await conn.execute(
+        update(_n)
+        .where(_n.c.id == notice_id, _n.c.outcome.in_(_before(outcome)))
+        .values(
+            outcome=outcome,
+            finished_at=now,
+            message_id=message_id,
+            detail=detail,
+            next_try_at=try_again_at,
+        )
+    )
+
+
+async def forget_stale_notices(conn: Connection, *, now: datetime) -> None:
+    """Let notices go that are no longer worth sending."""
+    await conn.execute(update(_n).where(_n.c.next_try_at <= now, _n.c.expires_at <= now).values(next_try_at=None))
+
+
+def _before(outcome: SendOutcome) -> list[SendOutcome]:
+    """The outcomes from which this one may follow."""
+    return [state for state, following in SEND_MOVES.items() if outcome in following]

@@ -1,0 +1,45 @@
+"""What is known of the service itself: when its parts last worked, and when it did not."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from storage import tables
+from storage.audit import AuditId
+from storage.database import Connection
+from storage.writing import insert_row, upsert
+
+
+async def beat(conn: Connection, part: str, *, at: datetime) -> None:
+    """Note that a part of the service works."""
+    await conn.execute(upsert(conn, tables.heartbeats, "part", "at"), {"part": part, "at": at})
+
+
+async def heartbeats(conn: Connection) -> dict[str, datetime]:
+    """When each part was last seen working."""
+    rows = await conn.execute(select(tables.heartbeats.c.part, tables.heartbeats.c.at))
+    return {row.part: row.at for row in rows}
+
+
+async def add_outage(
+    conn: Connection, *, kind: str, began_at: datetime, ended_at: datetime, slots_touched: int, audit: AuditId
+) -> int:
+    """Keep a stretch in which the service could not ask or listen, and give its id."""
+    return await insert_row(
+        conn,
+        tables.outages,
+        {
+            "kind": kind,
+            "began_at": began_at,
+            "ended_at": ended_at,
+            "slots_touched": slots_touched,
+            "audit_id": audit,
+        },
+    )
+
+
+async def outage_during(conn: Connection, *, since: datetime, until: datetime) -> bool:
+    """Tell whether the service was out at some moment between two instants."""
+    o = tables.outages
+    found = await conn.execute(select(o.c.id).where(o.c.began_at < until, o.c.ended_at > since).limit(1))
+    return found.first() is not None

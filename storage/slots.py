@@ -1,0 +1,230 @@
+"""The ledger: every slot of every patient as a row."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from protocol.calendar import PlannedSlot
+from storage import tables
+from storage.audit import AuditId
+from storage.database import Connection
+from storage.records import DueNudge, Slot, columns_of
+from storage.states import SlotState, state_of_slot
+
+_s = tables.slots
+_SLOT = columns_of(Slot, _s)
+
+
+async def add_slots(
+    conn: Connection,
+    patient_id: int,
+    protocol_id: int,
+    planned: Sequence[PlannedSlot],
+    *,
+    audit: AuditId,  # noqa: ARG001 - the plan's line in the trail must have been written
+) -> None:
+    """Write planned slots as rows."""
+    if planned:
+        await conn.execute(insert(_s), [_values(patient_id, protocol_id, slot) for slot in planned])
+
+
+async def replace_slots(
+    conn: Connection,
+    patient_id: int,
+    protocol_id: int,
+    changed: Sequence[tuple[int, PlannedSlot]],
+    *,
+    audit: AuditId,  # noqa: ARG001 - as above
+) -> None:
+    """Give untouched slots of the future their new times and facts; ids and names stay."""
+    if not changed:
+        return
+    rows = [{**_values(patient_id, protocol_id, slot), "row_id": slot_id} for slot_id, slot in changed]
+    names = [name for name in rows[0] if name not in ("row_id", "patient_id")]
+    statement = update(_s).where(_s.c.id == bindparam("row_id")).values({name: bindparam(name) for name in names})
+    await conn.execute(statement, [{name: row[name] for name in (*names, "row_id")} for row in rows])
+
+
+async def drop_slots(
+    conn: Connection,
+    slot_ids: Collection[int],
+    *,
+    audit: AuditId,  # noqa: ARG001 - as above
+) -> None:
+    """Take back slots of the future that nobody was asked for."""
+    if slot_ids:
+        await conn.execute(delete(_s).where(_s.c.id == bindparam("row_id")), [{"row_id": i} for i in slot_ids])
+
+
+def _values(patient_id: int, protocol_id: int, slot: PlannedSlot) -> dict[str, Any]:
+    return {
+        "patient_id": patient_id,
+        "protocol_id": protocol_id,
+        "phase": slot.phase,
+        "item": slot.item,
+        "kind": slot.kind,
+        "local_date": slot.local_date,
+        "n": slot.n,
+        "zone": slot.zone,
+        "utc_offset_minutes": int(slot.utc_offset.total_seconds() // 60),
+        "opens_at": slot.opens_at,
+        "due_at": slot.due_at,
+        "on_time_until": slot.on_time_until,
+        "closes_at": slot.closes_at,
+        "label": slot.label,
+        "next_nudge_at": slot.next_nudge_at,
+        "excused_because": slot.excused_because,
+        "cancelled_because": slot.cancelled_because,
+    }
+
+
+async def slots_of_patient(
+    conn: Connection,
+    patient_id: int,
+    *,
+    now: datetime,
+    states: Collection[SlotState] = (),
+    from_date: date | None = None,
+    to_date: date | None = None,
+    kind: str | None = None,
+) -> list[Slot]:
+    """A patient's slots in order of due time, all or those in these states, dates (both ends in) or of a kind."""
+    state = state_of_slot(now)
+    query = select(*_SLOT, state).where(_s.c.patient_id == patient_id).order_by(_s.c.due_at, _s.c.id)
+    if states:
+        query = query.where(state.element.in_([wanted.value for wanted in states]))
+    if from_date is not None:
+        query = query.where(_s.c.local_date >= from_date)
+    if to_date is not None:
+        query = query.where(_s.c.local_date <= to_date)
+    if kind is not None:
+        query = query.where(_s.c.kind == kind)
+    return [Slot.of(row) for row in await conn.execute(query)]
+
+
+async def slot_by_id(conn: Connection, slot_id: int, *, now: datetime) -> Slot | None:
+    """Find a slot with its state as of now."""
+    found = (await conn.execute(select(*_SLOT, state_of_slot(now)).where(_s.c.id == slot_id))).one_or_none()
+    return Slot.of(found) if found else None
+
+
+async def next_slot(conn: Connection, patient_id: int, *, now: datetime, item: str | None = None) -> Slot | None:
+    """The first slot that is still to be asked for (of one item)."""
+    query = (
+        select(*_SLOT, state_of_slot(now))
+        .where(_s.c.patient_id == patient_id, _s.c.due_at > now, _s.c.answered_by.is_(None))
+        .where(_s.c.cancelled_because.is_(None), _s.c.excused_because.is_(None))
+        .order_by(_s.c.due_at)
+        .limit(1)
+    )
+    if item is not None:
+        query = query.where(_s.c.item == item)
+    found = (await conn.execute(query)).one_or_none()
+    return Slot.of(found) if found else None
+
+
+async def mark_answered(
+    conn: Connection,
+    slot_id: int,
+    entry_id: int,
+    *,
+    kind: str | None,
+    audit: AuditId,  # noqa: ARG001 - the entry's line
+) -> None:
+    """Point a slot to the entry that holds now, and stop its nudges; `kind` is None for a correction."""
+    values: dict[str, Any] = {"answered_by": entry_id, "next_nudge_at": None}
+    if kind is not None:
+        values["answered_as"] = kind
+    await conn.execute(update(_s).where(_s.c.id == slot_id).values(values))
+
+
+async def snooze(
+    conn: Connection,
+    slot_id: int,
+    *,
+    until: datetime | None,
+    audit: AuditId,  # noqa: ARG001 - the patient's wish is in the trail
+) -> None:
+    """Move an unanswered slot's next message to the time a patient asked for."""
+    await conn.execute(update(_s).where(_s.c.id == slot_id, _s.c.answered_by.is_(None)).values(next_nudge_at=until))
+
+
+async def forget_closed_nudges(conn: Connection, *, now: datetime) -> None:
+    """Let messages go whose window has passed; the slot's own facts already say that it was not asked again."""
+    await conn.execute(
+        update(_s).where(_s.c.next_nudge_at <= now, _s.c.closes_at <= now).values(next_nudge_at=None)
+    )
+
+
+def _due(now: datetime) -> Any:
+    p, c = tables.patients, tables.contacts
+    return (
+        select(
+            _s.c.id.label("slot_id"),
+            _s.c.patient_id,
+            _s.c.protocol_id,
+            _s.c.phase,
+            _s.c.item,
+            _s.c.kind,
+            _s.c.zone,
+            _s.c.utc_offset_minutes,
+            _s.c.local_date,
+            _s.c.n,
+            _s.c.due_at,
+            _s.c.closes_at,
+            _s.c.next_nudge_at,
+            _s.c.nudges,
+            p.c.language,
+            c.c.id.label("contact_id"),
+            c.c.bot_id,
+            c.c.sealed,
+        )
+        .join(p, p.c.id == _s.c.patient_id)
+        .join(c, c.c.patient_id == p.c.id)
+        .where(_s.c.next_nudge_at <= now, _s.c.closes_at > now)
+        .where(p.c.status == "active", c.c.reachable == "yes")
+    )
+
+
+async def due_nudges(conn: Connection, *, now: datetime, limit: int) -> list[DueNudge]:
+    """Slots whose next message is due, the longest overdue first."""
+    query = _due(now).order_by(_s.c.next_nudge_at).limit(limit)
+    return [DueNudge.of(row) for row in await conn.execute(query)]
+
+
+async def next_nudge_at(conn: Connection) -> datetime | None:
+    """When the next message of anybody falls due."""
+    found = await conn.execute(
+        select(_s.c.next_nudge_at).where(_s.c.next_nudge_at.is_not(None)).order_by(_s.c.next_nudge_at).limit(1)
+    )
+    at: datetime | None = found.scalar_one_or_none()
+    return at
+
+
+async def oldest_overdue(conn: Connection, *, now: datetime) -> datetime | None:
+    """The longest overdue message that ought to have gone out; what `daybook health` watches."""
+    due = _due(now).order_by(_s.c.next_nudge_at).limit(1).subquery()
+    at: datetime | None = (await conn.execute(select(due.c.next_nudge_at))).scalar_one_or_none()
+    return at
+
+
+async def count_slots(conn: Connection) -> int:
+    """How many slots the ledger holds."""
+    return int((await conn.execute(select(func.count()).select_from(_s))).scalar_one())
+
+
+async def open_prompted_slots(conn: Connection, *, now: datetime) -> list[Slot]:
+    """Slots that active patients were asked for and that are open still."""
+    state = state_of_slot(now)
+    query = (
+        select(*_SLOT, state)
+        .join(tables.patients, tables.patients.c.id == _s.c.patient_id)
+        .where(tables.patients.c.status == "active")
+        .where(_s.c.due_at <= now, _s.c.closes_at > now)
+        .where(state.element == SlotState.OPEN.value)
+        .where(_s.c.nudges > 0)
+        .order_by(_s.c.patient_id, _s.c.due_at)
+    )
+    return [Slot.of(row) for row in await conn.execute(query)]

@@ -1,0 +1,38 @@
+"""The one place where a slot's state is derived from its facts and the clock."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import case
+from sqlalchemy.sql.elements import Label
+
+from storage.tables import slots
+
+
+class SlotState(StrEnum):
+    """What became of a slot, as of an instant."""
+
+    COMING = "coming"  # not open yet
+    OPEN = "open"  # may be answered now
+    ON_TIME = "on time"
+    LATE = "late"
+    MISSED = "missed"
+    EXCUSED = "excused"
+    CANCELLED = "cancelled"
+
+
+def state_of_slot(now: datetime) -> Label[str]:
+    """The state as a column named `state`; every slot has exactly one.
+
+    An answer counts by when it was first given: a later correction changes the value, not the punctuality.
+    """
+    return case(
+        (slots.c.answered_as.in_(("on time", "early")), SlotState.ON_TIME.value),
+        (slots.c.answered_as.is_not(None), SlotState.LATE.value),
+        (slots.c.cancelled_because.is_not(None), SlotState.CANCELLED.value),
+        (slots.c.excused_because.is_not(None) & (slots.c.due_at <= now), SlotState.EXCUSED.value),
+        (slots.c.opens_at > now, SlotState.COMING.value),
+        (slots.c.excused_because.is_not(None), SlotState.COMING.value),
+        (slots.c.closes_at > now, SlotState.OPEN.value),
+        else_=SlotState.MISSED.value,
+    ).label("state")
