@@ -66,6 +66,12 @@ async def contact_by_chat(conn: Connection, keys: Keys, *, bot_id: int, chat_id:
     return Contact.of(found) if found else None
 
 
+async def contact_by_id(conn: Connection, contact_id: int) -> Contact | None:
+    """Find a contact."""
+    found = (await conn.execute(select(*_CONTACT).where(tables.contacts.c.id == contact_id))).one_or_none()
+    return Contact.of(found) if found else None
+
+
 async def contact_of_patient(conn: Connection, patient_id: int) -> Contact | None:
     """Find a patient's chat."""
     row = await conn.execute(select(*_CONTACT).where(tables.contacts.c.patient_id == patient_id))

@@ -43,3 +43,15 @@ async def outage_during(conn: Connection, *, since: datetime, until: datetime) -
     o = tables.outages
     found = await conn.execute(select(o.c.id).where(o.c.began_at < until, o.c.ended_at > since).limit(1))
     return found.first() is not None
+
+
+async def note_bot(conn: Connection, bot_id: int, username: str) -> None:
+    """Remember a bot's public name."""
+    await conn.execute(upsert(conn, tables.bots, "id", "username"), {"id": bot_id, "username": username})
+
+
+async def bot_username(conn: Connection, bot_id: int) -> str | None:
+    """The public name of a bot, where it was ever asked for."""
+    found = await conn.execute(select(tables.bots.c.username).where(tables.bots.c.id == bot_id))
+    username: str | None = found.scalar_one_or_none()
+    return username

@@ -151,6 +151,22 @@ async def snooze(
     await conn.execute(update(_s).where(_s.c.id == slot_id, _s.c.answered_by.is_(None)).values(next_nudge_at=until))
 
 
+async def ask_open_again(
+    conn: Connection,
+    patient_id: int,
+    *,
+    now: datetime,
+    audit: AuditId,  # noqa: ARG001 - the reason is in the trail
+) -> None:
+    """Let the next tick ask once more for what this patient was asked for and has not answered."""
+    await conn.execute(
+        update(_s)
+        .where(_s.c.patient_id == patient_id, _s.c.nudges > 0, _s.c.due_at <= now, _s.c.closes_at > now)
+        .where(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
+        .values(next_nudge_at=now)
+    )
+
+
 async def forget_closed_nudges(conn: Connection, *, now: datetime) -> None:
     """Let messages go whose window has passed; the slot's own facts already say that it was not asked again."""
     await conn.execute(

@@ -418,3 +418,10 @@ heartbeats = _table(
     Column("part", Text, primary_key=True),
     Column("at", Instant, nullable=False),
 )
+
+# The bots this deployment speaks through, so that invite links can be made while Telegram is away.
+bots = _table(
+    "bots",
+    Column("id", _BIG, primary_key=True, autoincrement=False),
+    Column("username", Text, nullable=False),
+)

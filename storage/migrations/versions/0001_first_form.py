@@ -33,6 +33,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("audit_patient_id_ix"), ["patient_id"], unique=False)
 
     op.create_table(
+        "bots",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("username", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("bots_pk")),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "heartbeats",
         sa.Column("part", sa.Text(), nullable=False),
         sa.Column("at", columns.Instant(), nullable=False),

@@ -1,0 +1,208 @@
+"""Calls staff: rules of the protocol over the ledger, each alert once, a notice to everyone it concerns."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from diary.protocols import protocol_of
+from protocol.errors import UnknownCodeError
+from protocol.lifecycle import PatientStatus
+from protocol.model import Alert as Rule
+from storage import alerts, contacts, entries, patients, people, sends
+from storage import slots as ledger
+from storage.alerts import Alert
+from storage.audit import SYSTEM, Actor, Audit, write_audit
+from storage.database import Connection, Database
+from storage.records import Entry, Slot
+from storage.states import SlotState
+
+TOLD = ("administrator", "coordinator", "investigator")
+_CLOSED = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
+_NOTICE_LASTS = timedelta(days=3)
+# A rule looks at the last weeks only; nothing older can make it true for the first time.
+_LOOK_BACK = timedelta(days=90)
+
+
+async def raise_alert(
+    conn: Connection, *, patient_id: int, rule: str, key: str, details: Mapping[str, Any], now: datetime
+) -> int | None:
+    """Raise an alert once and ask for a notice to each staff member of the site; None where it is known."""
+    if await alerts.alert_exists(conn, patient_id=patient_id, rule=rule, key=key):
+        return None
+    audit = await write_audit(conn, Audit(now, SYSTEM, "raise alert", patient_id, {"rule": rule, "key": key}))
+    alert_id = await alerts.add_alert(
+        conn, patient_id=patient_id, rule=rule, key=key, details=details, at=now, audit=audit
+    )
+    patient = await patients.patient_by_id(conn, patient_id)
+    for member in await people.staff_to_tell(conn, patient.site_id, TOLD):
+        await sends.add_notice(
+            conn,
+            staff_id=member.id,
+            kind="alert",
+            key=f"alert:{alert_id}",
+            details={"alert": alert_id, "rule": rule, "code": patient.code, **details},
+            at=now,
+            expires_at=now + _NOTICE_LASTS,
+        )
+    return alert_id
+
+
+async def evaluate_rules(db: Database, *, patient_id: int, now: datetime) -> list[str]:
+    """Hold the protocol's rules against one patient's ledger and give those that newly called staff."""
+    async with db.write() as conn:
+        patient = await patients.patient_by_id(conn, patient_id)
+        if patient.status is not PatientStatus.ACTIVE:
+            return []
+        protocol = await protocol_of(db, conn, patient.protocol_id)
+        slots = [
+            slot
+            for slot in await ledger.slots_of_patient(
+                conn, patient.id, now=now, states=_CLOSED, from_date=(now - _LOOK_BACK).date()
+            )
+            if slot.due_at <= now
+        ]
+        held = await entries.current_entries(conn, patient.id)
+        raised: list[str] = []
+        for rule in protocol.alert:
+            key = _holds(rule, slots, held)
+            if key is not None and await raise_alert(
+                conn, patient_id=patient.id, rule=rule.kind, key=key, details={}, now=now
+            ):
+                raised.append(rule.kind)
+        return raised
+
+
+async def evaluate_everybody(db: Database, *, now: datetime) -> int:
+    """Hold the rules against every active patient and count the alerts raised; one failing stops no other."""
+    async with db.read() as conn:
+        everybody = await patients.patients(conn)
+    count = 0
+    for patient in everybody:
+        if patient.status is PatientStatus.ACTIVE:
+            count += len(await evaluate_rules(db, patient_id=patient.id, now=now))
+    return count
+
+
+def _holds(rule: Rule, slots: Sequence[Slot], held: Mapping[int, Entry]) -> str | None:
+    """The key of the stretch a rule is true for (so that it calls once a stretch), or None."""
+    match rule.kind:
+        case "silent-days":
+            return _silent(slots, rule.days or 0)
+        case "missed-doses":
+            return _all_missed([slot for slot in slots if slot.kind == "dose"], rule.doses or 0)
+        case "pain-at-least":
+            return _pain_stays(slots, held, rule.score or 0, rule.days or 0)
+        case "pain-jump":
+            return _pain_jumps(slots, held, rule.by or 0)
+        case _:
+            return None  # side effects and unreachable chats call at once, where they happen
+
+
+def _silent(slots: Sequence[Slot], days: int) -> str | None:
+    """Nothing answered on the last `days` days on which something was asked."""
+    asked = [list(group) for _, group in groupby(slots, key=lambda slot: slot.local_date)]
+    last = [slot for day in asked[-days:] for slot in day]
+    if len(asked) < days or any(slot.state != SlotState.MISSED for slot in last):
+        return None
+    return f"since:{_start_of_stretch(slots)}"
+
+
+def _all_missed(doses: Sequence[Slot], count: int) -> str | None:
+    last = doses[-count:]
+    if len(last) < count or any(slot.state != SlotState.MISSED for slot in last):
+        return None
+    return f"since:{_start_of_stretch(doses)}"
+
+
+def _start_of_stretch(slots: Sequence[Slot]) -> str:
+    """Name the run of missed slots at the end by its first one, so that it is one alert however long it lasts."""
+    first = slots[-1]
+    for slot in reversed(slots):
+        if slot.state != SlotState.MISSED:
+            break
+        first = slot
+    return f"{first.item}:{first.local_date}:{first.n}"
+
+
+def _pain_stays(slots: Sequence[Slot], held: Mapping[int, Entry], score: int, days: int) -> str | None:
+    rated = _rated(slots, held)
+    by_day = [(day, [value for _, value in group]) for day, group in groupby(rated, key=lambda r: r[0].local_date)]
+    run = 0
+    for _, values in reversed(by_day):
+        if max(values) < score:
+            break
+        run += 1
+    if run < days:
+        return None
+    return f"since:{by_day[-run][0]}"
+
+
+def _pain_jumps(slots: Sequence[Slot], held: Mapping[int, Entry], by: int) -> str | None:
+    rated = _rated(slots, held)[-2:]
+    if len(rated) < 2 or rated[1][1] - rated[0][1] < by:  # noqa: PLR2004 - a jump has two ends
+        return None
+    slot = rated[1][0]
+    return f"at:{slot.item}:{slot.local_date}:{slot.n}"
+
+
+def _rated(slots: Sequence[Slot], held: Mapping[int, Entry]) -> list[tuple[Slot, int]]:
+    pairs = ((slot, held[slot.id].score) for slot in slots if slot.id in held)
+    return [(slot, score) for slot, score in pairs if score is not None]
+
+
+async def note_unreachable(db: Database, *, contact_id: int, reachable: str, now: datetime) -> None:
+    """Note that a chat cannot be written to, and tell staff where it is a patient's."""
+    async with db.write() as conn:
+        contact = await contacts.contact_by_id(conn, contact_id)
+        if contact is None or contact.reachable == reachable:
+            return
+        audit = await write_audit(
+            conn, Audit(now, SYSTEM, "chat unreachable", contact.patient_id, {"because": reachable})
+        )
+        await contacts.set_reachable(conn, contact.id, reachable, audit=audit)
+        if contact.patient_id is not None:
+            await raise_alert(
+                conn,
+                patient_id=contact.patient_id,
+                rule="unreachable",
+                key=f"since:{now.isoformat()}",
+                details={"because": reachable},
+                now=now,
+            )
+
+
+async def note_reachable(db: Database, *, contact_id: int, now: datetime) -> None:
+    """Note that a chat can be written to again; what is open is asked at the next tick."""
+    async with db.write() as conn:
+        contact = await contacts.contact_by_id(conn, contact_id)
+        if contact is None or contact.reachable == "yes":
+            return
+        audit = await write_audit(conn, Audit(now, SYSTEM, "chat reachable", contact.patient_id))
+        await contacts.set_reachable(conn, contact.id, "yes", audit=audit)
+        if contact.patient_id is not None:
+            await ledger.ask_open_again(conn, contact.patient_id, now=now, audit=audit)
+
+
+async def see_alert(db: Database, *, alert_id: int, actor: Actor, now: datetime) -> Alert:
+    """Take an alert: whoever is first owns it."""
+    async with db.write() as conn:
+        audit = await write_audit(conn, Audit(now, actor, "see alert", details={"alert": alert_id}))
+        await alerts.see_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
+        return await _alert(conn, alert_id)
+
+
+async def close_alert(db: Database, *, alert_id: int, actor: Actor, now: datetime) -> Alert:
+    """Say that an alert is dealt with."""
+    async with db.write() as conn:
+        audit = await write_audit(conn, Audit(now, actor, "close alert", details={"alert": alert_id}))
+        await alerts.see_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
+        await alerts.close_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
+        return await _alert(conn, alert_id)
+
+
+async def _alert(conn: Connection, alert_id: int) -> Alert:
+    alert = await alerts.alert_by_id(conn, alert_id)
+    if alert is None:
+        raise UnknownCodeError("There is no such alert.")
+    return alert

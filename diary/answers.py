@@ -1,0 +1,256 @@
+"""Verbs of a patient about a slot: answer, answer later, correct. Each is idempotent by slot."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from diary.protocols import protocol_of
+from protocol.calendar import out_of_quiet_hours
+from protocol.errors import UnknownCodeError, WrongCallError
+from protocol.model import Protocol
+from storage import entries, sends, service
+from storage import slots as ledger
+from storage.audit import Actor, Audit, write_audit
+from storage.database import Connection, Database
+from storage.records import Entry, Slot
+
+LATER = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a patient says about a slot: a score, or a dose taken or not, with the reason."""
+
+    answer: str
+    score: int | None = None
+    skip_reason: str | None = None
+
+
+TAKEN = Answer("taken")
+
+
+def scored(score: int) -> Answer:
+    """The answer to a rating."""
+    return Answer("score", score=score)
+
+
+def not_taken(reason: str | None) -> Answer:
+    """The answer to a dose that was left out."""
+    return Answer("not-taken", skip_reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How an answer came: by button, text or staff, when it was said (None for taps) and received."""
+
+    source: str
+    received_at: datetime
+    said_at: datetime | None = None
+
+    @property
+    def given_at(self) -> datetime:
+        """When the patient gave it, as far as can be known; a sender's clock ahead of ours counts for nothing."""
+        return min(self.said_at, self.received_at) if self.said_at else self.received_at
+
+
+class Verdict(StrEnum):
+    """What became of an answer."""
+
+    RECORDED = "recorded"
+    ALREADY = "already"  # the same answer is there
+    DIFFERENT = "different"  # another answer is there; a correction needs a yes and a reason
+    SAME_DOSE = "same-dose"  # taken twice within the minimum gap; needs a yes
+    NOT_YET = "not-yet"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The verdict, with the slot as it is now and the entry that holds."""
+
+    verdict: Verdict
+    slot: Slot
+    entry: Entry | None = None
+
+
+async def record_answer(
+    db: Database,
+    *,
+    patient_id: int,
+    slot_id: int,
+    answer: Answer,
+    arrival: Arrival,
+    now: datetime,
+    surely: bool = False,
+) -> Recorded:
+    """Record a patient's answer to a slot; `surely` says that a dose soon after another is really a second one."""
+    async with db.write() as conn:
+        slot = await _own_slot(conn, patient_id, slot_id, now=now)
+        if slot.answered_by is not None:
+            held = await entries.entry_by_id(conn, slot.answered_by)
+            verdict = Verdict.ALREADY if _says_the_same(held, answer) else Verdict.DIFFERENT
+            return Recorded(verdict, slot, held)
+        protocol = await protocol_of(db, conn, slot.protocol_id)
+        _check_answer(protocol, slot, answer)
+        refused = _refusal(slot, arrival.given_at)
+        if refused is not None:
+            return Recorded(refused, slot)
+        if answer.answer == "taken" and not surely and await _too_soon(conn, protocol, slot, arrival.given_at):
+            return Recorded(Verdict.SAME_DOSE, slot)
+        kind = await _kind(conn, slot, arrival.given_at)
+        audit = await write_audit(
+            conn,
+            Audit(
+                now,
+                Actor("patient", patient_id),
+                "record answer",
+                patient_id,
+                {"slot": slot.id, "answer": answer.answer, "score": answer.score, "kind": kind},
+            ),
+        )
+        values = _entry_values(slot, answer, arrival, kind=kind, now=now)
+        entry_id = await entries.add_entry(conn, values, audit=audit)
+        assert entry_id is not None  # one writer at a time, and the slot had no answer
+        await ledger.mark_answered(conn, slot.id, entry_id, kind=kind, audit=audit)
+        await sends.settle_unknown(conn, slot.id, now=now)
+        return Recorded(Verdict.RECORDED, slot, await entries.entry_by_id(conn, entry_id))
+
+
+async def correct_answer(
+    db: Database,
+    *,
+    patient_id: int,
+    slot_id: int,
+    answer: Answer,
+    reason: str,
+    arrival: Arrival,
+    now: datetime,
+) -> Recorded:
+    """Supersede the answer that holds by another, for a reason; CLOSED after the protocol's time for it."""
+    async with db.write() as conn:
+        slot = await _own_slot(conn, patient_id, slot_id, now=now)
+        if slot.answered_by is None:
+            return Recorded(Verdict.NOT_YET, slot)
+        held = await entries.entry_by_id(conn, slot.answered_by)
+        if _says_the_same(held, answer):
+            return Recorded(Verdict.ALREADY, slot, held)
+        protocol = await protocol_of(db, conn, slot.protocol_id)
+        _check_answer(protocol, slot, answer)
+        if arrival.given_at > held.recorded_at + protocol.trial.correction:
+            return Recorded(Verdict.CLOSED, slot, held)
+        audit = await write_audit(
+            conn,
+            Audit(
+                now,
+                Actor("patient", patient_id),
+                "correct answer",
+                patient_id,
+                {
+                    "slot": slot.id,
+                    "old": {"answer": held.answer, "score": held.score, "skip_reason": held.skip_reason},
+                    "new": {"answer": answer.answer, "score": answer.score, "skip_reason": answer.skip_reason},
+                },
+                reason,
+            ),
+        )
+        values = _entry_values(slot, answer, arrival, kind=held.kind, now=now)
+        values |= {"supersedes": held.id, "change_reason": reason}
+        entry_id = await entries.add_entry(conn, values, audit=audit)
+        assert entry_id is not None  # one writer at a time, and the held entry is the last of its chain
+        await ledger.mark_answered(conn, slot.id, entry_id, kind=None, audit=audit)
+        return Recorded(Verdict.RECORDED, slot, await entries.entry_by_id(conn, entry_id))
+
+
+async def answer_later(db: Database, *, patient_id: int, slot_id: int, now: datetime) -> datetime | None:
+    """Ask again in half an hour instead of at the next planned time; None where the window ends before."""
+    async with db.write() as conn:
+        slot = await _own_slot(conn, patient_id, slot_id, now=now)
+        protocol = await protocol_of(db, conn, slot.protocol_id)
+        again_at = out_of_quiet_hours(protocol, now + LATER, slot.zone)
+        if slot.answered_by is not None or slot.excused_because or slot.cancelled_because:
+            return None
+        if again_at >= slot.closes_at:
+            return None
+        audit = await write_audit(
+            conn, Audit(now, Actor("patient", patient_id), "answer later", patient_id, {"slot": slot.id})
+        )
+        await ledger.snooze(conn, slot.id, until=again_at, audit=audit)
+        return again_at
+
+
+async def _own_slot(conn: Connection, patient_id: int, slot_id: int, *, now: datetime) -> Slot:
+    slot = await ledger.slot_by_id(conn, slot_id, now=now)
+    if slot is None or slot.patient_id != patient_id:
+        raise UnknownCodeError("There is no such slot.")  # a foreign slot must look like none at all
+    return slot
+
+
+def _check_answer(protocol: Protocol, slot: Slot, answer: Answer) -> None:
+    scale = protocol.trial.nrs
+    if (slot.kind == "rating") != (answer.answer == "score"):
+        raise WrongCallError(f"A {slot.kind} cannot be answered with {answer.answer}.")
+    if answer.score is not None and not scale.min <= answer.score <= scale.max:
+        raise WrongCallError(f"A score lies from {scale.min} to {scale.max}.")
+    if answer.skip_reason and answer.skip_reason not in protocol.item(slot.phase, slot.item).skip_reasons:
+        raise WrongCallError(f"{answer.skip_reason} is no reason the protocol knows for {slot.item}.")
+
+
+def _refusal(slot: Slot, given_at: datetime) -> Verdict | None:
+    if slot.cancelled_because is not None:
+        return Verdict.CANCELLED
+    if given_at < slot.opens_at:
+        return Verdict.NOT_YET
+    return Verdict.CLOSED if given_at >= slot.closes_at else None
+
+
+async def _too_soon(conn: Connection, protocol: Protocol, slot: Slot, given_at: datetime) -> bool:
+    gap = protocol.item(slot.phase, slot.item).min_gap
+    last = await entries.last_taken(conn, slot.patient_id, slot.item) if gap else None
+    return last is not None and gap is not None and abs(given_at - _given_at(last)) < gap
+
+
+def _given_at(entry: Entry) -> datetime:
+    return Arrival(entry.source, entry.received_at, entry.said_at).given_at
+
+
+async def _kind(conn: Connection, slot: Slot, given_at: datetime) -> str:
+    """On time, early, or late; a late one that an outage of ours stood in the way of says so."""
+    if given_at < slot.due_at:
+        return "early"
+    if given_at <= slot.on_time_until:
+        return "on time"
+    out = await service.outage_during(conn, since=slot.due_at, until=given_at)
+    return "after outage" if out else "late"
+
+
+def _entry_values(slot: Slot, answer: Answer, arrival: Arrival, *, kind: str, now: datetime) -> dict[str, object]:
+    return {
+        "patient_id": slot.patient_id,
+        "slot_id": slot.id,
+        "answer": answer.answer,
+        "score": answer.score,
+        "skip_reason": answer.skip_reason,
+        "kind": kind,
+        "source": arrival.source,
+        "due_at": slot.due_at,
+        "prompted_at": slot.prompted_at,
+        "said_at": arrival.said_at,
+        "received_at": arrival.received_at,
+        "recorded_at": now,
+        "local_date": slot.local_date,
+        "zone": slot.zone,
+        "utc_offset_minutes": slot.utc_offset_minutes,
+    }
+
+
+def _says_the_same(entry: Entry, answer: Answer) -> bool:
+    return (entry.answer, entry.score) == (answer.answer, answer.score) and (
+        answer.skip_reason is None or entry.skip_reason == answer.skip_reason
+    )
+
+
+async def prompt_messages(db: Database, slot_id: int) -> list[int]:
+    """The messages that ask for a slot, so that their buttons can go once it is answered."""
+    async with db.read() as conn:
+        return await sends.prompt_messages(conn, slot_id)

@@ -1,0 +1,64 @@
+"""Verbs of the intake: keep an update before it is confirmed, let it go when its handling is finished."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from protocol.errors import SealError
+from storage import inbox
+from storage.database import Database
+from storage.records import InboxUpdate
+
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An update in the inbox, opened."""
+
+    inbox_id: int
+    bot_id: int
+    received_at: datetime
+    raw: dict[str, Any]
+
+
+async def keep(
+    db: Database, *, bot_id: int, updates: Sequence[tuple[int, Mapping[str, Any]]], now: datetime
+) -> list[Waiting]:
+    """Keep raw updates in one commit and give those that were not known before."""
+    async with db.write() as conn:
+        kept = await inbox.keep_updates(conn, db.keys, bot_id, updates, now=now)
+    return [waiting for update in kept if (waiting := await _opened(db, update))]
+
+
+async def unfinished(db: Database) -> list[Waiting]:
+    """What an earlier run kept and did not finish, in order of arrival."""
+    async with db.read() as conn:
+        kept = await inbox.open_updates(conn)
+    return [waiting for update in kept if (waiting := await _opened(db, update))]
+
+
+async def _opened(db: Database, update: InboxUpdate) -> Waiting | None:
+    try:
+        raw = inbox.open_update(db.keys, update)
+    except SealError as error:
+        async with db.write() as conn:
+            await inbox.quarantine_update(conn, update.id, because=str(error))
+        return None
+    return Waiting(update.id, update.bot_id, update.received_at, raw)
+
+
+async def finish(db: Database, inbox_id: int, *, now: datetime) -> None:
+    """Let an update leave the inbox; what was personal in it is removed."""
+    async with db.write() as conn:
+        await inbox.finish_update(conn, inbox_id, now=now)
+
+
+async def fail(db: Database, inbox_id: int, *, because: str) -> bool:
+    """Count a failed handling; after the last try set the update aside and say True. `because` names a class."""
+    async with db.write() as conn:
+        if await inbox.count_try(conn, inbox_id) < TRIES:
+            return False
+        await inbox.quarantine_update(conn, inbox_id, because=because)
+        return True

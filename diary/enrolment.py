@@ -1,0 +1,195 @@
+"""Verbs of staff about a patient: add, invite, move, pause, resume, withdraw, erase."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import available_timezones
+
+from diary.ledger import replan
+from diary.protocols import protocol_of
+from protocol.calendar import phase_starts_from
+from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
+from protocol.lifecycle import PATIENT_MOVES, PatientStatus
+from storage import contacts, patients, people
+from storage.audit import Actor, Audit, AuditId, write_audit
+from storage.database import Connection, Database
+from storage.records import Patient
+
+INVITE_LASTS = timedelta(hours=72)
+# Letters and digits that are not taken for one another when read aloud or from a card.
+_CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+_CODE_LENGTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedInvite:
+    """A fresh way in: the token goes into a link, the code is short enough to type."""
+
+    code: str
+    token: str
+    typed_code: str
+    expires_at: datetime
+
+
+async def add_patient(
+    db: Database,
+    *,
+    code: str,
+    start: date,
+    site: str,
+    protocol_id: int,
+    timezone: str | None,
+    language: str | None,
+    actor: Actor,
+    now: datetime,
+) -> IssuedInvite:
+    """Enrol a patient: the whole trial is written as slots, and an invite is made."""
+    if timezone is not None:
+        check_zone(timezone)
+    async with db.write() as conn:
+        if await patients.patient_by_code(conn, code):
+            raise AlreadyThereError(f"There is a patient {code} already; choose another code.")
+        clinic = await people.site_by_code(conn, site)
+        if clinic is None:
+            raise UnknownCodeError(f"There is no site {site}; `daybook site list` shows those there are.")
+        protocol = await protocol_of(db, conn, protocol_id)
+        spoken = language or protocol.trial.language
+        if spoken not in protocol.trial.languages:
+            raise WrongCallError(
+                f"The protocol has no words in {spoken}; choose one of {', '.join(protocol.trial.languages)}."
+            )
+        audit = await write_audit(
+            conn, Audit(now, actor, "add patient", details={"code": code, "start": start.isoformat()})
+        )
+        patient_id = await patients.add_patient(
+            conn,
+            code=code,
+            site_id=clinic.id,
+            protocol_id=protocol_id,
+            language=spoken,
+            added_at=now,
+            phase_starts=phase_starts_from(protocol, start),
+            zone=timezone or clinic.timezone,
+            audit=audit,
+        )
+        patient = await patients.patient_by_id(conn, patient_id)
+        await replan(db, conn, patient, now=now, audit=audit)
+        return await _issue(db, conn, patient, now=now, audit=audit)
+
+
+async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
+    """Make a new invite; earlier ones stop working, and so does an earlier chat once the new one is used."""
+    async with db.write() as conn:
+        patient = await patient_called(conn, code)
+        if patient.status is PatientStatus.WITHDRAWN:
+            raise NotAllowedError(f"{code} has left the study and cannot be invited again.")
+        audit = await write_audit(conn, Audit(now, actor, "invite patient", patient.id))
+        return await _issue(db, conn, patient, now=now, audit=audit)
+
+
+async def _issue(
+    db: Database, conn: Connection, patient: Patient, *, now: datetime, audit: AuditId
+) -> IssuedInvite:
+    await contacts.revoke_invites(conn, at=now, patient_id=patient.id, audit=audit)
+    invite = new_invite(patient.code, now=now)
+    await contacts.add_invite(
+        conn,
+        db.keys,
+        token=invite.token,
+        code=invite.typed_code,
+        expires_at=invite.expires_at,
+        patient_id=patient.id,
+        audit=audit,
+    )
+    return invite
+
+
+def new_invite(code: str, *, now: datetime) -> IssuedInvite:
+    """Make an invite for a person known by this code: a 128-bit token and eight plain characters."""
+    typed = "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_LENGTH))
+    return IssuedInvite(code, secrets.token_urlsafe(16), typed, now + INVITE_LASTS)
+
+
+async def move_phase(
+    db: Database, *, code: str, phase: str, start: date, actor: Actor, reason: str, now: datetime
+) -> Mapping[str, int]:
+    """Set day 0 of a phase, and of those after it by the same number of days; give what changed in the ledger."""
+    async with db.write() as conn:
+        patient = await patient_called(conn, code)
+        protocol = await protocol_of(db, conn, patient.protocol_id)
+        order = [part.id for part in protocol.phase]
+        if phase not in order:
+            raise UnknownCodeError(f"The protocol has no phase {phase}; it has {', '.join(order)}.")
+        starts = (await patients.enrolment_of(conn, patient)).phase_starts
+        shift = start - starts[phase]
+        moved = {name: starts[name] + shift for name in order[order.index(phase) :]}
+        before = order[order.index(phase) - 1] if order.index(phase) else None
+        if before and moved[phase] <= starts[before]:
+            raise WrongCallError(f"{phase} cannot begin before {before} has, on {starts[before]}.")
+        audit = await write_audit(
+            conn,
+            Audit(
+                now,
+                actor,
+                "move phase",
+                patient.id,
+                {"phase": phase, "old": starts[phase].isoformat(), "new": start.isoformat()},
+                reason,
+            ),
+        )
+        await patients.set_phase_starts(conn, patient.id, moved, audit=audit)
+        return (await replan(db, conn, patient, now=now, audit=audit)).counts
+
+
+async def change_status(
+    db: Database, *, patient_id: int, status: PatientStatus, actor: Actor, reason: str, now: datetime
+) -> Patient:
+    """Pause, resume or withdraw a patient; the slots to come follow in the same transaction."""
+    async with db.write() as conn:
+        patient = await patients.patient_by_id(conn, patient_id)
+        if patient.status is status:
+            return patient
+        if status not in PATIENT_MOVES[patient.status]:
+            raise NotAllowedError(f"{patient.code} is {patient.status} and cannot become {status}.")
+        audit = await write_audit(
+            conn,
+            Audit(now, actor, "change status", patient.id, {"old": patient.status, "new": status}, reason),
+        )
+        values = {"withdrawn_at": now} if status is PatientStatus.WITHDRAWN else {}
+        await patients.change_patient(conn, patient.id, status=status, audit=audit, **values)
+        changed = await patients.patient_by_id(conn, patient.id)
+        await replan(db, conn, changed, now=now, audit=audit)
+        return changed
+
+
+async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, now: datetime) -> None:
+    """Forget who a patient is: the chat and the invites go, the coded diary and the trail stay."""
+    async with db.write() as conn:
+        patient = await patient_called(conn, code)
+        if patient.status is not PatientStatus.WITHDRAWN:
+            raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.")
+        audit = await write_audit(conn, Audit(now, actor, "erase identity", patient.id, reason=reason))
+        await contacts.revoke_invites(conn, at=now, patient_id=patient.id, audit=audit)
+        await contacts.forget_contact(conn, patient.id, audit=audit)
+        await patients.change_patient(conn, patient.id, erased_at=now, audit=audit)
+
+
+async def patient_id_of(db: Database, code: str) -> int:
+    """The id behind a subject code."""
+    async with db.read() as conn:
+        return (await patient_called(conn, code)).id
+
+
+async def patient_called(conn: Connection, code: str) -> Patient:
+    """The patient of this code; UnknownCodeError where there is none."""
+    patient = await patients.patient_by_code(conn, code)
+    if patient is None:
+        raise UnknownCodeError(f"There is no patient {code}; `daybook patient list` shows those there are.")
+    return patient
+
+
+def check_zone(zone: str) -> None:
+    """Refuse what is not an IANA time zone."""
+    if zone not in available_timezones():
+        raise WrongCallError(f'"{zone}" is not a time zone; write one such as Africa/Cairo.')

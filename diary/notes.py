@@ -1,0 +1,111 @@
+"""Verbs about free text: nothing a patient writes is lost, and a side effect reaches staff at once."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from diary.alerts import raise_alert
+from diary.answers import Arrival
+from protocol.calendar import zone_of
+from storage import entries, patients
+from storage.audit import Actor, Audit, write_audit
+from storage.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A text that is kept, by id."""
+
+    note_id: int
+
+
+async def keep_note(
+    db: Database,
+    *,
+    patient_id: int,
+    kind: str,
+    text: str,
+    arrival: Arrival,
+    key: str,
+    slot_id: int | None = None,
+    now: datetime,
+) -> Kept:
+    """Keep what a patient wrote; `key` names the message it came in, so that a replay keeps one.
+
+    Kinds: `note` (meant for the team), `side-effect` (calls staff), `unread` (could not be understood).
+    """
+    async with db.write() as conn:
+        note_id = await _add(
+            conn,
+            patient_id=patient_id,
+            kind=kind,
+            text=text,
+            arrival=arrival,
+            key=key,
+            slot_id=slot_id,
+            now=now,
+        )
+        if kind == "side-effect":
+            await raise_alert(
+                conn,
+                patient_id=patient_id,
+                rule="side-effect",
+                key=f"note:{note_id}",
+                details={"note": note_id},
+                now=now,
+            )
+        return Kept(note_id)
+
+
+async def pass_note_on(db: Database, *, patient_id: int, note_id: int, now: datetime) -> bool:
+    """Give a kept text to the study team after all; False where it was given before."""
+    async with db.write() as conn:
+        audit = await write_audit(
+            conn, Audit(now, Actor("patient", patient_id), "pass note on", patient_id, {"note": note_id})
+        )
+        passed = await entries.pass_note_on(conn, note_id, patient_id, at=now, audit=audit)
+        if passed:
+            await raise_alert(
+                conn,
+                patient_id=patient_id,
+                rule="note",
+                key=f"note:{note_id}",
+                details={"note": note_id},
+                now=now,
+            )
+        return passed
+
+
+async def _add(
+    conn: Connection,
+    *,
+    patient_id: int,
+    kind: str,
+    text: str,
+    arrival: Arrival,
+    key: str,
+    slot_id: int | None,
+    now: datetime,
+) -> int:
+    zone = await patients.zone_of_patient(conn, patient_id)
+    local = arrival.given_at.astimezone(zone_of(zone))
+    audit = await write_audit(
+        conn, Audit(now, Actor("patient", patient_id), "keep note", patient_id, {"kind": kind})
+    )
+    return await entries.add_note(
+        conn,
+        {
+            "patient_id": patient_id,
+            "slot_id": slot_id,
+            "kind": kind,
+            "text": text,
+            "said_at": arrival.said_at,
+            "received_at": arrival.received_at,
+            "recorded_at": now,
+            "local_date": local.date(),
+            "zone": zone,
+            "utc_offset_minutes": int((local.utcoffset() or timedelta()).total_seconds() // 60),
+            "arrival": key,
+            "passed_on_at": None if kind == "unread" else now,
+        },
+        audit=audit,
+    )

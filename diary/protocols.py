@@ -1,0 +1,38 @@
+"""The protocol versions in use: a changed file is a new version, and open slots finish under their own."""
+
+from datetime import datetime
+from weakref import WeakKeyDictionary
+
+from protocol.load import ProtocolFile, read_protocol
+from protocol.model import Protocol
+from storage import people
+from storage.audit import SYSTEM, Audit, write_audit
+from storage.database import Connection, Database
+
+# A version's text never changes, so it is read once for each open database.
+_READ: WeakKeyDictionary[Database, dict[int, Protocol]] = WeakKeyDictionary()
+
+
+async def adopt_protocol(db: Database, file: ProtocolFile, *, now: datetime) -> int:
+    """Take a protocol file into use and give its id; the same text again is the same version."""
+    async with db.write() as conn:
+        known = await people.protocol_ids(conn)
+        if file.sha256 in known:
+            return known[file.sha256]
+        trial = file.protocol.trial
+        audit = await write_audit(
+            conn,
+            Audit(now, SYSTEM, "adopt protocol", details={"trial": trial.id, "version": trial.version}),
+        )
+        return await people.add_protocol(
+            conn, trial=trial.id, version=trial.version, sha256=file.sha256, toml=file.text, audit=audit
+        )
+
+
+async def protocol_of(db: Database, conn: Connection, protocol_id: int) -> Protocol:
+    """The protocol of this id."""
+    read = _READ.setdefault(db, {})
+    if protocol_id not in read:
+        text = await people.protocol_text(conn, protocol_id)
+        read[protocol_id] = read_protocol(f"protocol {protocol_id}", text).protocol
+    return read[protocol_id]

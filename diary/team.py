@@ -1,0 +1,111 @@
+"""Verbs about sites and staff, and the table of who may ask for what in the chat."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from diary.enrolment import IssuedInvite, check_zone, new_invite
+from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
+from storage import contacts, people
+from storage.audit import Actor, Audit, write_audit
+from storage.database import Connection, Database
+from storage.records import Site, StaffMember
+from storage.tables import ROLES
+
+# Who sees patients in the chat. A statistician works with exports that carry no identities.
+SEES_PATIENTS = frozenset({"administrator", "coordinator", "investigator", "monitor"})
+TAKES_ALERTS = frozenset({"administrator", "coordinator", "investigator"})
+
+
+async def add_site(db: Database, *, code: str, name: str, timezone: str, actor: Actor, now: datetime) -> None:
+    """Add a clinic with its time zone."""
+    check_zone(timezone)
+    async with db.write() as conn:
+        if await people.site_by_code(conn, code):
+            raise AlreadyThereError(f"There is a site {code} already; choose another code.")
+        audit = await write_audit(conn, Audit(now, actor, "add site", details={"code": code}))
+        await people.add_site(conn, code=code, name=name, timezone=timezone, audit=audit)
+
+
+async def list_sites(db: Database) -> list[Site]:
+    """Every clinic."""
+    async with db.read() as conn:
+        return await people.sites(conn)
+
+
+async def add_staff(
+    db: Database, *, code: str, role: str, sites: Sequence[str], language: str, actor: Actor, now: datetime
+) -> IssuedInvite:
+    """Add a staff member bound to sites (none only for an administrator: every site) and make an invite."""
+    if role not in ROLES:
+        raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.")
+    if not sites and role != "administrator":
+        raise WrongCallError(f"A {role} belongs to a site; name at least one with --site.")
+    async with db.write() as conn:
+        if await people.staff_by_code(conn, code):
+            raise AlreadyThereError(f"There is a staff member {code} already; choose another code.")
+        site_ids = [(await _site(conn, site)).id for site in sites]
+        details = {"code": code, "role": role, "sites": list(sites)}
+        audit = await write_audit(conn, Audit(now, actor, "add staff", details=details))
+        await people.add_staff(conn, code=code, role=role, language=language, site_ids=site_ids, audit=audit)
+    return await invite_staff(db, code=code, actor=actor, now=now)
+
+
+async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
+    """Make a new invite; earlier ones stop working."""
+    async with db.write() as conn:
+        member = await _member(conn, code)
+        if member.disabled_at is not None:
+            raise NotAllowedError(f"{code} is disabled and cannot be invited.")
+        audit = await write_audit(conn, Audit(now, actor, "invite staff", details={"code": code}))
+        await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
+        invite = new_invite(code, now=now)
+        await contacts.add_invite(
+            conn,
+            db.keys,
+            token=invite.token,
+            code=invite.typed_code,
+            expires_at=invite.expires_at,
+            staff_id=member.id,
+            audit=audit,
+        )
+        return invite
+
+
+async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> None:
+    """Shut a staff member out at once."""
+    async with db.write() as conn:
+        member = await _member(conn, code)
+        audit = await write_audit(conn, Audit(now, actor, "disable staff", details={"code": code}))
+        await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
+        await people.disable_staff(conn, member.id, at=now, audit=audit)
+
+
+async def list_staff(db: Database) -> list[tuple[StaffMember, list[str]]]:
+    """Everybody of the team with the codes of their sites."""
+    async with db.read() as conn:
+        codes = {site.id: site.code for site in await people.sites(conn)}
+        return [
+            (member, sorted(codes[site_id] for site_id in await people.site_ids_of(conn, member.id)))
+            for member in await people.staff_members(conn)
+        ]
+
+
+async def scope_of(db: Database, member: StaffMember) -> frozenset[int] | None:
+    """The sites a member may know of; None means all. Nobody else's patients exist for them."""
+    async with db.read() as conn:
+        bound = await people.site_ids_of(conn, member.id)
+    return None if member.role == "administrator" and not bound else bound
+
+
+async def _site(conn: Connection, code: str) -> Site:
+    site = await people.site_by_code(conn, code)
+    if site is None:
+        raise UnknownCodeError(f"There is no site {code}; `daybook site list` shows those there are.")
+    return site
+
+
+async def _member(conn: Connection, code: str) -> StaffMember:
+    member = await people.staff_by_code(conn, code)
+    if member is None:
+        raise UnknownCodeError(f"There is no staff member {code}; `daybook staff list` shows those there are.")
+    return member

@@ -1,0 +1,83 @@
+"""The standing cast: one trial, one site, Amina who takes part, Nour who cares for her."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from diary import SYSTEM, Database, Patient
+from diary.enrolment import add_patient
+from diary.joining import join, record_consent
+from diary.protocols import adopt_protocol
+from diary.team import add_site, add_staff
+from protocol.load import load_protocol
+
+T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # Monday, 10:00 in Cairo
+START = date(2026, 11, 24)
+BOT = 4242
+AMINA_CHAT = 1001
+NOUR_CHAT = 2002
+
+
+def at(text: str) -> datetime:
+    """An instant such as "2026-11-24 20:00" in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def cairo(text: str) -> datetime:
+    """An instant such as "2026-11-24 20:00" on a winter wall in Cairo (UTC+2)."""
+    return at(text) - timedelta(hours=2)
+
+
+@dataclass(slots=True)
+class Stage:
+    """A database with a site and a protocol, and short ways to bring people in."""
+
+    db: Database
+    protocol_id: int = 0
+    invites: dict[str, str] = field(default_factory=dict)
+
+    async def set_up(self, protocol: str = "magnesium-clbp", timezone: str = "Africa/Cairo") -> None:
+        """Add the site and take the protocol into use."""
+        await add_site(self.db, code="main", name="Main clinic", timezone=timezone, actor=SYSTEM, now=T0)
+        self.protocol_id = await adopt_protocol(self.db, load_protocol(protocol), now=T0)
+
+    async def add(
+        self, code: str = "P-001", *, start: date = START, language: str = "en", timezone: str | None = None
+    ) -> str:
+        """Add a patient and give the invite's token."""
+        invite = await add_patient(
+            self.db,
+            code=code,
+            start=start,
+            site="main",
+            protocol_id=self.protocol_id,
+            timezone=timezone,
+            language=language,
+            actor=SYSTEM,
+            now=T0,
+        )
+        self.invites[code] = invite.token
+        return invite.token
+
+    async def joined(
+        self,
+        code: str = "P-001",
+        *,
+        chat: int = AMINA_CHAT,
+        start: date = START,
+        language: str = "en",
+        now: datetime = T0,
+    ) -> Patient:
+        """Add a patient who has joined and agreed."""
+        token = await self.add(code, start=start, language=language)
+        person = await join(self.db, bot_id=BOT, chat_id=chat, token=token, now=now)
+        assert person.patient is not None
+        return await record_consent(
+            self.db, patient_id=person.patient.id, agreed=True, language=language, text="text", now=now
+        )
+
+    async def nurse(self, code: str = "nour", *, chat: int = NOUR_CHAT, role: str = "coordinator") -> int:
+        """Add a staff member of the site who has joined, and give the id."""
+        invite = await add_staff(self.db, code=code, role=role, sites=["main"], language="en", actor=SYSTEM, now=T0)
+        person = await join(self.db, bot_id=BOT, chat_id=chat, token=invite.token, now=T0)
+        assert person.staff is not None
+        return person.staff.id

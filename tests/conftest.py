@@ -1,0 +1,47 @@
+"""Real SQLite for every test: a ready template file is copied, which is faster than building one."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from diary import Database, Keys
+from tests.cast import Stage
+
+KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of the newest form."""
+    path = tmp_path_factory.mktemp("template") / "daybook.db"
+
+    async def make() -> None:
+        db = Database(f"sqlite:///{path}", Keys([KEY]))
+        await db.open(schema_checked=False)
+        await db.migrate()
+        await db.close()
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture
+async def db(template: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database of one's own."""
+    path = tmp_path / "daybook.db"
+    shutil.copy(template, path)
+    db = Database(f"sqlite:///{path}", Keys([KEY]))
+    await db.open()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def stage(db: Database) -> Stage:
+    """A trial that is set up, with nobody in it yet."""
+    stage = Stage(db)
+    await stage.set_up()
+    return stage
