@@ -1,9 +1,8 @@
 """Verbs of the intake: keep an update before it is confirmed, let it go when its handling is finished."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from protocol.errors import SealError
 from storage import inbox
@@ -20,11 +19,11 @@ class Waiting:
     inbox_id: int
     bot_id: int
     received_at: datetime
-    raw: dict[str, Any]
+    body: bytes
 
 
 async def keep(
-    db: Database, *, bot_id: int, updates: Sequence[tuple[int, Mapping[str, Any]]], now: datetime
+    db: Database, *, bot_id: int, updates: Sequence[tuple[int | None, bytes]], now: datetime
 ) -> list[Waiting]:
     """Keep raw updates in one commit and give those that were not known before."""
     async with db.write() as conn:
@@ -41,12 +40,12 @@ async def unfinished(db: Database) -> list[Waiting]:
 
 async def _opened(db: Database, update: InboxUpdate) -> Waiting | None:
     try:
-        raw = inbox.open_update(db.keys, update)
+        body = inbox.open_update(db.keys, update)
     except SealError as error:
         async with db.write() as conn:
             await inbox.quarantine_update(conn, update.id, because=str(error))
         return None
-    return Waiting(update.id, update.bot_id, update.received_at, raw)
+    return Waiting(update.id, update.bot_id, update.received_at, body)
 
 
 async def finish(db: Database, inbox_id: int, *, now: datetime) -> None:

@@ -125,7 +125,12 @@ def _url(text: str) -> URL:
 
 
 def _engine(url: URL, *, readers: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=readers or 1, max_overflow=0)
+    engine = create_async_engine(
+        url,
+        pool_size=readers or 1,
+        max_overflow=0,
+        hide_parameters=True,  # what a patient wrote must not reach a log through an error
+    )
     event.listen(engine.sync_engine, "connect", _prepare_reader if readers else _prepare_writer)
     event.listen(engine.sync_engine, "begin", _begin_reading if readers else _begin_writing)
     return engine

@@ -1,9 +1,7 @@
 """The inbox: updates kept before they are confirmed, and emptied of what is personal after handling."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select, update
 
@@ -14,24 +12,29 @@ from storage.sealing import Keys
 from storage.writing import insert_once
 
 _i = tables.inbox
+NO_NUMBER = -1
 _UPDATE = columns_of(InboxUpdate, _i)
 
 
 async def keep_updates(
-    conn: Connection, keys: Keys, bot_id: int, updates: Sequence[tuple[int, Mapping[str, Any]]], *, now: datetime
+    conn: Connection, keys: Keys, bot_id: int, bodies: Sequence[tuple[int | None, bytes]], *, now: datetime
 ) -> list[InboxUpdate]:
-    """Keep raw updates and give those not seen before; the caller's commit is what may be confirmed."""
+    """Keep raw updates byte for byte, one without a readable number too, and give those not seen before.
+
+    Only what the caller has committed may be confirmed to Telegram.
+    """
     kept = []
-    for update_id, raw in updates:
-        sealed = keys.seal(raw, context=_context(bot_id, update_id))
+    for number, body in bodies:
+        update_id = NO_NUMBER if number is None else number
         row = await conn.execute(
             insert_once(conn, _i).returning(*_UPDATE),
             {
                 "bot_id": bot_id,
                 "update_id": update_id,
-                "digest": _digest(keys, raw),
+                # Keyed, since the body names a chat.
+                "digest": keys.lookups("update", body.decode("latin-1"))[0],
                 "received_at": now,
-                "sealed": sealed,
+                "sealed": keys.seal_bytes(body, context=_context(bot_id, update_id)),
             },
         )
         if found := row.one_or_none():
@@ -39,9 +42,9 @@ async def keep_updates(
     return kept
 
 
-def open_update(keys: Keys, kept: InboxUpdate) -> Any:
-    """The raw JSON of an update."""
-    return keys.open(kept.sealed, context=_context(kept.bot_id, kept.update_id))
+def open_update(keys: Keys, kept: InboxUpdate) -> bytes:
+    """The update as Telegram wrote it."""
+    return keys.open_bytes(kept.sealed, context=_context(kept.bot_id, kept.update_id))
 
 
 async def open_updates(conn: Connection) -> list[InboxUpdate]:
@@ -80,8 +83,3 @@ async def count_inbox(conn: Connection) -> tuple[int, int]:
 
 def _context(bot_id: int, update_id: int) -> str:
     return f"inbox:{bot_id}:{update_id}"
-
-
-def _digest(keys: Keys, raw: Mapping[str, Any]) -> bytes:
-    """A keyed fingerprint, since the raw update names a chat."""
-    return keys.lookups("update", json.dumps(raw, sort_keys=True))[0]

@@ -40,13 +40,21 @@ class Keys:
 
     def seal(self, document: Mapping[str, Any], *, context: str) -> bytes:
         """Encrypt a small document; `context` binds it to its row, so that it cannot be moved to another."""
-        return self._keys[0].seal(json.dumps(document, ensure_ascii=False).encode(), context.encode())
+        return self.seal_bytes(json.dumps(document, ensure_ascii=False).encode(), context=context)
+
+    def seal_bytes(self, plain: bytes, *, context: str) -> bytes:
+        """Encrypt bytes as they are."""
+        return self._keys[0].seal(plain, context.encode())
 
     def open(self, sealed: bytes, *, context: str) -> Any:
         """Decrypt a document; raises SealError where no key fits or it was changed."""
+        return json.loads(self.open_bytes(sealed, context=context))
+
+    def open_bytes(self, sealed: bytes, *, context: str) -> bytes:
+        """Decrypt bytes; raises SealError where no key fits or they were changed."""
         for key in self._keys:
             if sealed.startswith(key.id):
-                return json.loads(key.open(sealed, context.encode()))
+                return key.open(sealed, context.encode())
         raise SealError("A sealed value was made with a key that DAYBOOK_SECRET_KEY no longer holds; add it back.")
 
     def lookups(self, purpose: str, value: str) -> list[bytes]:

@@ -49,6 +49,15 @@ async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | 
     )
 
 
+async def hold_nudge(conn: Connection, nudge: DueNudge, *, until: datetime) -> None:
+    """Keep a belated message for the end of the quiet hours, or let it go where the window ends before."""
+    await conn.execute(
+        update(_s)
+        .where(_s.c.id == nudge.slot_id, _s.c.next_nudge_at == nudge.next_nudge_at)
+        .values(next_nudge_at=until if until < nudge.closes_at else None)
+    )
+
+
 async def finish_nudge(
     conn: Connection,
     send_id: int,

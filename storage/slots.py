@@ -226,13 +226,25 @@ async def oldest_overdue(conn: Connection, *, now: datetime) -> datetime | None:
     return at
 
 
+async def mark_prompted(conn: Connection, slot_ids: Collection[int], *, now: datetime) -> None:
+    """Note that slots were asked for by a merged message."""
+    await conn.execute(update(_s).where(_s.c.id.in_(slot_ids), _s.c.prompted_at.is_(None)).values(prompted_at=now))
+
+
+async def drop_overdue_nudges(conn: Connection, slot_ids: Collection[int], *, now: datetime) -> None:
+    """Let single messages go that a merged one replaces."""
+    await conn.execute(
+        update(_s).where(_s.c.id.in_(slot_ids), _s.c.next_nudge_at <= now).values(next_nudge_at=None)
+    )
+
+
 async def count_slots(conn: Connection) -> int:
     """How many slots the ledger holds."""
     return int((await conn.execute(select(func.count()).select_from(_s))).scalar_one())
 
 
-async def open_prompted_slots(conn: Connection, *, now: datetime) -> list[Slot]:
-    """Slots that active patients were asked for and that are open still."""
+async def open_slots(conn: Connection, *, now: datetime) -> list[Slot]:
+    """Slots of active patients that are due and not answered yet."""
     state = state_of_slot(now)
     query = (
         select(*_SLOT, state)
@@ -240,7 +252,6 @@ async def open_prompted_slots(conn: Connection, *, now: datetime) -> list[Slot]:
         .where(tables.patients.c.status == "active")
         .where(_s.c.due_at <= now, _s.c.closes_at > now)
         .where(state.element == SlotState.OPEN.value)
-        .where(_s.c.nudges > 0)
         .order_by(_s.c.patient_id, _s.c.due_at)
     )
     return [Slot.of(row) for row in await conn.execute(query)]

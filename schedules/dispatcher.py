@@ -1,0 +1,168 @@
+"""The dispatcher: claims what is due, hands it to the Sender, writes down the outcome.
+
+Each claim is committed before the network is touched, so a crash leaves a trace and never a double; no
+network call happens inside a transaction. One call sends one batch and says whether to go on at once.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from diary import Database, DueNotice, DueNudge, SendOutcome
+from diary.alerts import note_unreachable
+from diary.protocols import protocol_of
+from protocol.calendar import next_nudge, out_of_quiet_hours
+from schedules.sending import PutBack, Refusal, Refused, Sender, SendResult, Sent, Unknown
+from storage import sends
+from storage import slots as ledger
+
+log = structlog.get_logger(__name__)
+
+# A batch is about what a bot may say in a second: what is claimed waits for its turn no longer than that.
+BATCH = 25
+# A message this late is not simply on its way any more, so the quiet hours hold for it anew.
+_LATE = timedelta(minutes=10)
+_TRY_TOKEN_AGAIN = timedelta(minutes=1)
+_UNREACHABLE = {Refusal.BLOCKED: "blocked", Refusal.GONE: "gone", Refusal.NOT_STARTED: "blocked"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    send_id: int
+    nudge: DueNudge
+
+
+async def send_due(db: Database, sender: Sender[DueNudge], *, now: datetime) -> bool:
+    """Send one batch of due nudges; True where there may be more."""
+    async with db.read() as conn:
+        due = await ledger.due_nudges(conn, now=now, limit=BATCH)
+    if not due:
+        return False
+    claimed = await _claim(db, due, now=now)
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(_send(db, sender, one, now=now, began=began) for one in claimed))
+    return len(due) == BATCH
+
+
+async def _claim(db: Database, due: list[DueNudge], *, now: datetime) -> list[_Claimed]:
+    claimed = []
+    async with db.write() as conn:
+        await ledger.forget_closed_nudges(conn, now=now)
+        for nudge in due:
+            protocol = await protocol_of(db, conn, nudge.protocol_id)
+            quiet_until = out_of_quiet_hours(protocol, now, nudge.zone)
+            if quiet_until > now and now - nudge.next_nudge_at > _LATE:
+                await sends.hold_nudge(conn, nudge, until=quiet_until)
+                continue
+            item = protocol.item(nudge.phase, nudge.item)
+            then_at = next_nudge(protocol, item, nudge.due_at, nudge.closes_at, nudge.zone, after=now)
+            send_id = await sends.claim_nudge(conn, nudge, then_at=then_at, now=now)
+            if send_id is not None:
+                claimed.append(_Claimed(send_id, nudge))
+    return claimed
+
+
+async def _send(db: Database, sender: Sender[DueNudge], claimed: _Claimed, *, now: datetime, began: float) -> None:
+    """Send one claimed nudge and write down what became of it, also when the sender breaks."""
+    result = await _guarded(sender.send(claimed.nudge), "nudge")
+    at = now + timedelta(seconds=asyncio.get_running_loop().time() - began)
+    nudge, send_id = claimed.nudge, claimed.send_id
+    async with db.write() as conn:
+        await sends.finish_nudge(
+            conn,
+            send_id,
+            SendOutcome(result.outcome),
+            now=at,
+            message_id=result.message_id if isinstance(result, Sent) else None,
+            detail=_detail(result),
+        )
+        if (again_at := _again_at(result, at)) is not None:
+            await sends.try_nudge_again(conn, send_id, at=again_at)
+    await _after(db, result, nudge.contact_id, now=at)
+
+
+async def send_notices(db: Database, sender: Sender[DueNotice], *, now: datetime) -> bool:
+    """Send one batch of notices; True where there may be more."""
+    async with db.read() as conn:
+        due = await sends.due_notices(conn, now=now, limit=BATCH)
+    if not due:
+        return False
+    async with db.write() as conn:
+        await sends.forget_stale_notices(conn, now=now)
+        claimed = [notice for notice in due if await sends.claim_notice(conn, notice, now=now)]
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(_send_notice(db, sender, notice, now=now, began=began) for notice in claimed))
+    return len(due) == BATCH
+
+
+async def _send_notice(
+    db: Database, sender: Sender[DueNotice], notice: DueNotice, *, now: datetime, began: float
+) -> None:
+    result = await _guarded(sender.send(notice), "notice")
+    at = now + timedelta(seconds=asyncio.get_running_loop().time() - began)
+    async with db.write() as conn:
+        await sends.finish_notice(
+            conn,
+            notice.notice_id,
+            SendOutcome(result.outcome),
+            now=at,
+            message_id=result.message_id if isinstance(result, Sent) else None,
+            detail=_detail(result),
+            try_again_at=_again_at(result, at),
+        )
+        if isinstance(result, Sent) and notice.kind == "reask":
+            await ledger.mark_prompted(conn, notice.details["slots"], now=at)
+    await _after(db, result, notice.contact_id, now=at)
+
+
+async def _guarded(sending: Awaitable[SendResult], what: str) -> SendResult:
+    """A sender that raises has a bug, and nobody can tell what it did before."""
+    try:
+        return await sending
+    except Exception as error:
+        log.exception("sender_failed", what=what, error=type(error).__name__)
+        return Unknown("unexpected")
+
+
+def _again_at(result: SendResult, now: datetime) -> datetime | None:
+    """When to try again what certainly did not go out; a blocked chat's turn comes when it opens again."""
+    match result:
+        case PutBack(retry_after=wait):
+            return now + wait
+        case Refused(reason=Refusal.TOKEN):
+            return now + _TRY_TOKEN_AGAIN
+        case Refused(reason=reason) if reason in _UNREACHABLE:
+            return now
+        case _:
+            return None
+
+
+def _detail(result: SendResult) -> str | None:
+    match result:
+        case Refused(reason=reason):
+            return reason.value
+        case PutBack(reason=why) | Unknown(reason=why):
+            return why
+        case _:
+            return None
+
+
+async def _after(db: Database, result: SendResult, contact_id: int, *, now: datetime) -> None:
+    if not isinstance(result, Refused):
+        return
+    if result.reason in _UNREACHABLE:
+        await note_unreachable(db, contact_id=contact_id, reachable=_UNREACHABLE[result.reason], now=now)
+    else:
+        log.error("send_refused", reason=result.reason.value)
+
+
+async def recover(db: Database, *, now: datetime) -> int:
+    """Call unknown what an earlier run left in hand; at start only, when nobody else can be sending."""
+    async with db.write() as conn:
+        count = await sends.give_up_claims(conn, before=now, now=now)
+    if count:
+        log.warning("sends_unknown_after_stop", count=count)
+    return count
