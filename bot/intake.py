@@ -179,7 +179,7 @@ class Intake:
 
     async def _succeeded(self) -> None:
         began, ended = self._last_polled, self._clock()
-        if began is not None and ended - began > OUTAGE:
+        if self._gap is not None and began is not None and ended - began > OUTAGE:
             log.warning("outage_ended", seconds=(ended - began).total_seconds())
             await self._report_gap(began, ended)
         self._last_polled = ended

@@ -1,0 +1,1 @@
+"""The command line: settings, wiring and commands; the only room that owns the real clock."""

@@ -184,25 +184,31 @@ async def note_reachable(db: Database, *, contact_id: int, now: datetime) -> Non
             await ledger.ask_open_again(conn, contact.patient_id, now=now, audit=audit)
 
 
-async def see_alert(db: Database, *, alert_id: int, actor: Actor, now: datetime) -> Alert:
-    """Take an alert: whoever is first owns it."""
+async def see_alert(
+    db: Database, *, alert_id: int, actor: Actor, scope: frozenset[int] | None, now: datetime
+) -> Alert:
+    """Take an alert of one's own sites: whoever is first owns it."""
     async with db.write() as conn:
+        await _alert(conn, alert_id, scope)
         audit = await write_audit(conn, Audit(now, actor, "see alert", details={"alert": alert_id}))
         await alerts.see_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
-        return await _alert(conn, alert_id)
+        return await _alert(conn, alert_id, scope)
 
 
-async def close_alert(db: Database, *, alert_id: int, actor: Actor, now: datetime) -> Alert:
-    """Say that an alert is dealt with."""
+async def close_alert(
+    db: Database, *, alert_id: int, actor: Actor, scope: frozenset[int] | None, now: datetime
+) -> Alert:
+    """Say that an alert of one's own sites is dealt with."""
     async with db.write() as conn:
+        await _alert(conn, alert_id, scope)
         audit = await write_audit(conn, Audit(now, actor, "close alert", details={"alert": alert_id}))
         await alerts.see_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
         await alerts.close_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
-        return await _alert(conn, alert_id)
+        return await _alert(conn, alert_id, scope)
 
 
-async def _alert(conn: Connection, alert_id: int) -> Alert:
+async def _alert(conn: Connection, alert_id: int, scope: frozenset[int] | None) -> Alert:
     alert = await alerts.alert_by_id(conn, alert_id)
-    if alert is None:
-        raise UnknownCodeError("There is no such alert.")
+    if alert is None or (scope is not None and alert.site_id not in scope):
+        raise UnknownCodeError("There is no such alert.")  # a foreign alert must look like none at all
     return alert

@@ -250,6 +250,32 @@ def _says_the_same(entry: Entry, answer: Answer) -> bool:
     )
 
 
+async def look_at(db: Database, *, patient_id: int, slot_id: int, now: datetime) -> tuple[Slot, Entry | None]:
+    """A patient's own slot and the entry that holds for it."""
+    async with db.read() as conn:
+        slot = await _own_slot(conn, patient_id, slot_id, now=now)
+        held = await entries.entry_by_id(conn, slot.answered_by) if slot.answered_by else None
+        return slot, held
+
+
+async def slot_for_text(
+    db: Database, *, patient_id: int, kind: str, given_at: datetime, now: datetime
+) -> Slot | None:
+    """The slot a typed answer belongs to: the newest whose window holds it, one not answered yet first."""
+    async with db.read() as conn:
+        slots = await ledger.slots_of_patient(conn, patient_id, now=now, kind=kind, open_at=given_at)
+    asked = [slot for slot in slots if slot.cancelled_because is None]
+    unanswered = [slot for slot in asked if slot.answered_by is None and slot.excused_because is None]
+    found = unanswered or asked
+    return found[-1] if found else None
+
+
+async def next_slot(db: Database, *, patient_id: int, now: datetime, item: str | None = None) -> Slot | None:
+    """What the patient is asked for next."""
+    async with db.read() as conn:
+        return await ledger.next_slot(conn, patient_id, now=now, item=item)
+
+
 async def prompt_messages(db: Database, slot_id: int) -> list[int]:
     """The messages that ask for a slot, so that their buttons can go once it is answered."""
     async with db.read() as conn:

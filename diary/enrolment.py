@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import available_timezones
 
+from diary.alerts import raise_alert
 from diary.ledger import replan
 from diary.protocols import protocol_of
 from protocol.calendar import phase_starts_from
@@ -160,6 +161,10 @@ async def change_status(
         await patients.change_patient(conn, patient.id, status=status, audit=audit, **values)
         changed = await patients.patient_by_id(conn, patient.id)
         await replan(db, conn, changed, now=now, audit=audit)
+        if actor.kind == "patient" and status is not PatientStatus.ACTIVE:
+            await raise_alert(
+                conn, patient_id=patient.id, rule=status, key=f"at:{now.isoformat()}", details={}, now=now
+            )
         return changed
 
 
@@ -173,6 +178,12 @@ async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, n
         await contacts.revoke_invites(conn, at=now, patient_id=patient.id, audit=audit)
         await contacts.forget_contact(conn, patient.id, audit=audit)
         await patients.change_patient(conn, patient.id, erased_at=now, audit=audit)
+
+
+async def list_patients(db: Database) -> list[Patient]:
+    """Everybody who was ever in the study, by code; leavers too."""
+    async with db.read() as conn:
+        return await patients.patients(conn)
 
 
 async def patient_id_of(db: Database, code: str) -> int:

@@ -199,6 +199,17 @@ async def choose_time(db: Database, *, patient_id: int, item: str, at: time, act
         await replan(db, conn, patient, now=now, audit=audit)
 
 
+def chat_of(db: Database, *, sealed: bytes, patient_id: int | None, staff_id: int | None) -> int:
+    """Open a contact's chat id, for the moment a message goes out."""
+    return contacts.open_chat(db.keys, sealed, patient_id=patient_id, staff_id=staff_id)
+
+
+async def zone_in_use(db: Database, patient_id: int) -> str:
+    """The zone the patient lives in now."""
+    async with db.read() as conn:
+        return await patients.zone_of_patient(conn, patient_id)
+
+
 async def remember(db: Database, contact_id: int, awaiting: dict[str, object] | None) -> None:
     """Remember across restarts what the next text in a chat will mean."""
     async with db.write() as conn:

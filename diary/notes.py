@@ -31,7 +31,7 @@ async def keep_note(
 ) -> Kept:
     """Keep what a patient wrote; `key` names the message it came in, so that a replay keeps one.
 
-    Kinds: `note` (meant for the team), `side-effect` (calls staff), `unread` (could not be understood).
+    Kinds: `note` and `side-effect` reach staff at once, `unread` is what could not be understood.
     """
     async with db.write() as conn:
         note_id = await _add(
@@ -44,11 +44,11 @@ async def keep_note(
             slot_id=slot_id,
             now=now,
         )
-        if kind == "side-effect":
+        if kind != "unread":
             await raise_alert(
                 conn,
                 patient_id=patient_id,
-                rule="side-effect",
+                rule=kind,
                 key=f"note:{note_id}",
                 details={"note": note_id},
                 now=now,
@@ -56,18 +56,27 @@ async def keep_note(
         return Kept(note_id)
 
 
-async def pass_note_on(db: Database, *, patient_id: int, note_id: int, now: datetime) -> bool:
+async def pass_note_on(
+    db: Database, *, patient_id: int, note_id: int, side_effect: bool = False, now: datetime
+) -> bool:
     """Give a kept text to the study team after all; False where it was given before."""
     async with db.write() as conn:
         audit = await write_audit(
-            conn, Audit(now, Actor("patient", patient_id), "pass note on", patient_id, {"note": note_id})
+            conn,
+            Audit(
+                now,
+                Actor("patient", patient_id),
+                "pass note on",
+                patient_id,
+                {"note": note_id, "side_effect": side_effect},
+            ),
         )
         passed = await entries.pass_note_on(conn, note_id, patient_id, at=now, audit=audit)
         if passed:
             await raise_alert(
                 conn,
                 patient_id=patient_id,
-                rule="note",
+                rule="side-effect" if side_effect else "note",
                 key=f"note:{note_id}",
                 details={"note": note_id},
                 now=now,
@@ -109,3 +118,9 @@ async def _add(
         },
         audit=audit,
     )
+
+
+async def text_of_note(db: Database, note_id: int) -> str:
+    """What a kept note says."""
+    async with db.read() as conn:
+        return (await entries.note_text(conn, note_id))[2]

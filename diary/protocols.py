@@ -36,3 +36,12 @@ async def protocol_of(db: Database, conn: Connection, protocol_id: int) -> Proto
         text = await people.protocol_text(conn, protocol_id)
         read[protocol_id] = read_protocol(f"protocol {protocol_id}", text).protocol
     return read[protocol_id]
+
+
+async def protocol_in_use(db: Database, protocol_id: int) -> Protocol:
+    """The protocol of this id, for those who hold no connection."""
+    known = _READ.get(db, {}).get(protocol_id)
+    if known is not None:
+        return known
+    async with db.read() as conn:
+        return await protocol_of(db, conn, protocol_id)

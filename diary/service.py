@@ -73,3 +73,10 @@ async def bot_username(db: Database, bot_id: int) -> str | None:
     """The public name of a bot, where it was ever asked for."""
     async with db.read() as conn:
         return await service.bot_username(conn, bot_id)
+
+
+async def next_message_at(db: Database, *, now: datetime) -> datetime | None:
+    """When the service will next have something to say to anybody."""
+    async with db.read() as conn:
+        found = (await ledger.next_nudge_after(conn, now), await sends.next_notice_after(conn, now))
+    return min((at for at in found if at is not None), default=None)

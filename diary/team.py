@@ -97,6 +97,13 @@ async def scope_of(db: Database, member: StaffMember) -> frozenset[int] | None:
     return None if member.role == "administrator" and not bound else bound
 
 
+async def code_of_staff(db: Database, staff_id: int) -> str:
+    """The code of a staff member."""
+    async with db.read() as conn:
+        member = await people.staff_by_id(conn, staff_id)
+    return member.code if member else "?"
+
+
 async def _site(conn: Connection, code: str) -> Site:
     site = await people.site_by_code(conn, code)
     if site is None:

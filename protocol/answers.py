@@ -25,9 +25,13 @@ class Score:
 
 
 # Marks people put around a number: a full stop, an exclamation mark, the Arabic comma, a keycap's frame.
-_TRIMMED = " \t\r\n.!،,؛;:()'\"\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}"
+# A point right before a digit is none of them: ".7" is a fraction and must not be read as 7.
+_BEFORE = re.compile(r"(?:[\s!؛;:()'\"]|[.،,](?!\d))+")
+_BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+_AFTER = _BLANKS + ".!،,؛;:()'\"\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}"
+_KEYCAP_TEN = "\N{KEYCAP TEN}"  # the one keycap that is not made of digits
 _INVISIBLE = dict.fromkeys(
-    map(ord, "\u200b\u200c\u200d\u200e\u200f\u061c\u2066\u2067\u2068\u2069\u202a\u202b\u202c")
+    map(ord, "\u200b\u200c\u200d\u200e\u200f\u061c\u2066\u2067\u2068\u2069\u202a\u202b\u202c\ufeff")
 )
 _NUMBER = re.compile(r"\d+")
 _FRACTION = re.compile(r"[-−+]?\d*[.,٫]\d+")
@@ -67,8 +71,9 @@ def _why_not(plain: str) -> Unclear:
 
 def _plain(text: str) -> str:
     """The text with every script's digits as 0-9 and without the marks around it."""
-    folded = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
+    folded = unicodedata.normalize("NFKC", text.replace(_KEYCAP_TEN, "10")).translate(_INVISIBLE)
     digits = "".join(
         str(unicodedata.decimal(character)) if character.isdecimal() else character for character in folded
     )
-    return digits.strip(_TRIMMED)
+    began = _BEFORE.match(digits)
+    return digits[began.end() if began else 0 :].rstrip(_AFTER)

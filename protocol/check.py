@@ -14,13 +14,13 @@ _ANY_DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - arithmetic on wall times of on
 def faults(protocol: Protocol) -> tuple[str, ...]:
     """All findings, each a line that names the key and the mend; none means that the protocol can be used."""
     return (
-            *_doubled_names(protocol),
-            *_unknown_names(protocol),
-            *_missing_translations(protocol),
-            *_overlaps(protocol),
-            *_nudges(protocol),
-            *_chosen_times(protocol),
-        )
+        *_doubled_names(protocol),
+        *_unknown_names(protocol),
+        *_missing_translations(protocol),
+        *_overlaps(protocol),
+        *_nudges(protocol),
+        *_chosen_times(protocol),
+    )
 
 
 def _doubled_names(protocol: Protocol) -> Iterator[str]:

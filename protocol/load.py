@@ -57,7 +57,7 @@ def _text_of(name_or_path: str) -> str:
     if name_or_path in bundled_names():
         return (files("protocol") / "bundled" / f"{name_or_path}.toml").read_text(encoding="utf-8")
     try:
-        return Path(name_or_path).read_text(encoding="utf-8")
+        return Path(name_or_path).read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except FileNotFoundError:
         known = ", ".join(bundled_names())
         raise ProtocolError(

@@ -1,0 +1,1 @@
+"""A stand-in Telegram with people, phones and a clock that can be moved."""

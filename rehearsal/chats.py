@@ -92,21 +92,18 @@ class Message:
     media: Mapping[str, Any] = field(default_factory=dict)
     file: StoredFile | None = None
     keyboard: Rows | None = None
-    reply_markup_kind: str | None = None
+    # Telegram refuses to edit what came with a reply keyboard.
+    editable: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
     edited_at: datetime | None = None
     deleted: bool = False
-    version: int = 0
+    # What the phone shows in place of the text: Telegram hides the payload of a link behind "/start".
+    shown: str | None = None
 
     @property
     def text(self) -> str:
         """The text, or the caption of a picture or document."""
         return self.words.text
-
-    @property
-    def editable(self) -> bool:
-        """Whether a bot may edit it: Telegram refuses those that came with a reply keyboard."""
-        return self.sender.is_bot and self.reply_markup_kind in (None, "inline")
 
     def as_json(self) -> Json:
         """Answer Telegram's `Message` object."""
@@ -118,7 +115,7 @@ class Message:
         }
         if self.edited_at:
             said["edit_date"] = int(self.edited_at.timestamp())
-        said |= self.media | self.extra
+        said |= {**self.media, **self.extra}
         kind = "caption" if self.media else "text"
         if self.words.text:
             said[kind] = self.words.text

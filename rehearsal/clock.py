@@ -12,6 +12,7 @@ class Clock:
         self._now = _utc(start)
 
     def __call__(self) -> datetime:
+        """Answer the time."""
         return self._now
 
     def move_to(self, instant: datetime) -> datetime:

@@ -27,7 +27,9 @@ _KINDS = {
     "a": "text_link",
     "tg-emoji": "custom_emoji",
 }
-_TOKEN = re.compile(r"<(?P<end>/?)(?P<tag>[A-Za-z][\w-]*)?(?P<rest>[^<>]*)>?|&(?:#\d+|#x[0-9A-Fa-f]+|lt|gt|amp|quot);")
+_TOKEN = re.compile(
+    r"<(?P<end>/?)(?P<tag>[A-Za-z][\w-]*)?(?P<rest>[^<>]*)>?|&(?:#\d+|#x[0-9A-Fa-f]+|lt|gt|amp|quot);"
+)
 _ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\S+))""")
 _FOUND = re.compile(
     r"(?P<url>(?:https?://|\bt\.me/)[^\s<>\"']*[\w/=#&-])"

@@ -1,6 +1,7 @@
 """The updates a bot has not confirmed yet: numbered, kept for a time, handed out again until confirmed."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +33,7 @@ class Updates:
         self._clock = clock
         self._bell = bell
         self._waiting: list[Update] = []
-        self._handed_out: list[Update] = []
+        self._handed_out: deque[Update] = deque(maxlen=1000)
         self.next_id = first_id
         self.allowed: frozenset[str] = frozenset()
         self.expired = 0
@@ -58,7 +59,8 @@ class Updates:
 
     def page(self, offset: int, limit: int) -> list[Update]:
         """Confirm what lies before the offset and answer the next ones; a negative offset counts from the end."""
-        if offset > 0:
+        # An offset past the last number confirms nothing: after an idle week Telegram numbers anew.
+        if 0 < offset <= self.next_id:
             self.confirm([update.id for update in self._waiting if update.id < offset])
         elif offset < 0:
             self.confirm([update.id for update in self.pending()[:offset]])
@@ -74,7 +76,7 @@ class Updates:
 
     def again(self, count: int = 1) -> list[int]:
         """Deliver the last confirmed updates once more, as Telegram does when it missed the confirmation."""
-        repeated = self._handed_out[-count:]
+        repeated = list(self._handed_out)[-count:]
         self._waiting = repeated + self._waiting
         self._bell.ring()
         return [update.id for update in repeated]

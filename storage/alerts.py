@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -65,16 +65,20 @@ async def alert_exists(conn: Connection, *, patient_id: int, rule: str, key: str
     return (await conn.execute(query)).first() is not None
 
 
-async def alerts(
-    conn: Connection, *, site_ids: frozenset[int] | None = None, open_only: bool = True
-) -> list[Alert]:
-    """Alerts of these sites, the newest first."""
-    query = (
+def _alerts() -> Select[*tuple[Any, ...]]:
+    return (
         select(*columns_of(Alert, _a))
         .add_columns(tables.patients.c.code, tables.patients.c.site_id)
         .join(tables.patients, tables.patients.c.id == _a.c.patient_id)
         .order_by(_a.c.raised_at.desc(), _a.c.id.desc())
     )
+
+
+async def alerts(
+    conn: Connection, *, site_ids: frozenset[int] | None = None, open_only: bool = True
+) -> list[Alert]:
+    """Alerts of these sites, the newest first."""
+    query = _alerts()
     if site_ids is not None:
         query = query.where(tables.patients.c.site_id.in_(site_ids))
     if open_only:
@@ -84,8 +88,8 @@ async def alerts(
 
 async def alert_by_id(conn: Connection, alert_id: int) -> Alert | None:
     """Find an alert."""
-    found = [alert for alert in await alerts(conn, open_only=False) if alert.id == alert_id]
-    return found[0] if found else None
+    found = (await conn.execute(_alerts().where(_a.c.id == alert_id))).one_or_none()
+    return Alert.of(found) if found else None
 
 
 async def see_alert(conn: Connection, alert_id: int, staff_id: int, *, at: datetime, audit: AuditId) -> bool:

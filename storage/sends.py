@@ -174,6 +174,13 @@ async def due_notices(conn: Connection, *, now: datetime, limit: int) -> list[Du
     return [DueNotice.of(row) for row in await conn.execute(query)]
 
 
+async def next_notice_after(conn: Connection, now: datetime) -> datetime | None:
+    """When the next notice for anybody falls due."""
+    query = select(_n.c.next_try_at).where(_n.c.next_try_at > now).order_by(_n.c.next_try_at).limit(1)
+    at: datetime | None = (await conn.execute(query)).scalar_one_or_none()
+    return at
+
+
 def _language() -> Any:
     return func.coalesce(tables.patients.c.language, tables.staff.c.language).label("language")
 

@@ -89,8 +89,9 @@ async def slots_of_patient(
     from_date: date | None = None,
     to_date: date | None = None,
     kind: str | None = None,
+    open_at: datetime | None = None,
 ) -> list[Slot]:
-    """A patient's slots in order of due time, all or those in these states, dates (both ends in) or of a kind."""
+    """A patient's slots by due time: all, or those in states, between dates, of a kind, open at an instant."""
     state = state_of_slot(now)
     query = select(*_SLOT, state).where(_s.c.patient_id == patient_id).order_by(_s.c.due_at, _s.c.id)
     if states:
@@ -101,6 +102,8 @@ async def slots_of_patient(
         query = query.where(_s.c.local_date <= to_date)
     if kind is not None:
         query = query.where(_s.c.kind == kind)
+    if open_at is not None:
+        query = query.where(_s.c.opens_at <= open_at, _s.c.closes_at > open_at)
     return [Slot.of(row) for row in await conn.execute(query)]
 
 
@@ -210,12 +213,10 @@ async def due_nudges(conn: Connection, *, now: datetime, limit: int) -> list[Due
     return [DueNudge.of(row) for row in await conn.execute(query)]
 
 
-async def next_nudge_at(conn: Connection) -> datetime | None:
+async def next_nudge_after(conn: Connection, now: datetime) -> datetime | None:
     """When the next message of anybody falls due."""
-    found = await conn.execute(
-        select(_s.c.next_nudge_at).where(_s.c.next_nudge_at.is_not(None)).order_by(_s.c.next_nudge_at).limit(1)
-    )
-    at: datetime | None = found.scalar_one_or_none()
+    query = select(_s.c.next_nudge_at).where(_s.c.next_nudge_at > now).order_by(_s.c.next_nudge_at).limit(1)
+    at: datetime | None = (await conn.execute(query)).scalar_one_or_none()
     return at
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import case
+from sqlalchemy import ColumnElement, case
 from sqlalchemy.sql.elements import Label
 
 from storage.tables import slots
@@ -21,14 +21,17 @@ class SlotState(StrEnum):
     CANCELLED = "cancelled"
 
 
-def state_of_slot(now: datetime) -> Label[str]:
+def state_of_slot(now: datetime, *, answered_as: ColumnElement[str | None] | None = None) -> Label[str]:
     """The state as a column named `state`; every slot has exactly one.
 
     An answer counts by when it was first given: a later correction changes the value, not the punctuality.
+    A question about the past passes, as `answered_as`, the kind of the first entry that was recorded by then.
+    A pause or a withdrawal touches only slots due after it, so the due time says whether it was known.
     """
+    answered = slots.c.answered_as if answered_as is None else answered_as
     return case(
-        (slots.c.answered_as.in_(("on time", "early")), SlotState.ON_TIME.value),
-        (slots.c.answered_as.is_not(None), SlotState.LATE.value),
+        (answered.in_(("on time", "early")), SlotState.ON_TIME.value),
+        (answered.is_not(None), SlotState.LATE.value),
         (slots.c.cancelled_because.is_not(None), SlotState.CANCELLED.value),
         (slots.c.excused_because.is_not(None) & (slots.c.due_at <= now), SlotState.EXCUSED.value),
         (slots.c.opens_at > now, SlotState.COMING.value),

@@ -1,0 +1,1 @@
+"""Face 2: what a browser or a supervisor asks the service by HTTP."""

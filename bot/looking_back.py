@@ -1,0 +1,91 @@
+"""What a patient may look at: today's slots, the history as a picture, the answers that may still be changed."""
+
+import asyncio
+from typing import Final
+
+from bot.answering import screens_for
+from bot.limiter import Lane
+from bot.screens import Asked
+from bot.turn import Screen, Turn
+from bot.words import Words, words_in
+from diary import Patient, SlotState
+from protocol.calendar import zone_of
+from reports import charts
+from reports import patient as questions
+
+_HISTORY_DAYS: Final = 28
+_MOST_CHANGES: Final = 8
+_LINES: Final = {
+    SlotState.OPEN: "open",
+    SlotState.COMING: "coming",
+    SlotState.ON_TIME: "answered",
+    SlotState.LATE: "answered",
+    SlotState.MISSED: "missed",
+    SlotState.EXCUSED: "excused",
+}
+
+
+async def today(turn: Turn, patient: Patient, _rest: str) -> None:
+    """Answer /today: each slot with its state, and a button for each that is open."""
+    words = words_in(patient.language)
+    lines = await questions.today(turn.db, patient.id, turn.now)
+    text, rows = [], []
+    for line in lines:
+        screens = await screens_for(turn, patient, line.slot.protocol_id)
+        name = screens.name(Asked.of(line.slot))
+        state = SlotState(line.slot.state)
+        if state in _LINES:
+            answer = screens.answer(line.entry) if line.entry else ""
+            text.append(words(f"today.line.{_LINES[state]}", slot=name, answer=answer))
+        if state is SlotState.OPEN:
+            rows.append(((words("today.answer", slot=name), turn.data("o", line.slot.id)),))
+    local = turn.now.astimezone(zone_of(lines[0].slot.zone)) if lines else turn.now
+    title = words("today.title", date=words.date(local.date()))
+    await turn.say(Screen("\n".join([title, *(text or [words("today.nothing")])]), tuple(rows)))
+
+
+async def history(turn: Turn, patient: Patient, _rest: str) -> None:
+    """Answer /history with a picture of the patient's own ratings and doses."""
+    words = words_in(patient.language)
+    past = await questions.history(turn.db, patient.id, turn.now, _HISTORY_DAYS)
+    if not past.lines:
+        await turn.say(Screen(words("history.empty")))
+        return
+    picture = await asyncio.to_thread(
+        charts.history_picture, past, language=patient.language, labels=_labels(words)
+    )
+    await turn.bot.send_photo(
+        turn.chat_id,
+        picture,
+        caption=words("history.caption", days=_HISTORY_DAYS),
+        filename="history.png",
+        rate_limit_args=Lane.REPLY,
+    )
+
+
+def _labels(words: Words) -> charts.HistoryLabels:
+    return charts.HistoryLabels(
+        title=words("history.title"),
+        ratings=words("history.ratings"),
+        doses=words("history.doses"),
+        taken=words("history.taken"),
+        not_taken=words("history.not-taken"),
+        missed=words("history.missed"),
+    )
+
+
+async def ask_change(turn: Turn, patient: Patient, _rest: str) -> None:
+    """Answer /change: the recent answers, each a button."""
+    words = words_in(patient.language)
+    lines = await questions.last_answers(turn.db, patient.id, turn.now)
+    rows = []
+    for line in lines[:_MOST_CHANGES]:
+        if line.entry is None:
+            continue
+        screens = await screens_for(turn, patient, line.slot.protocol_id)
+        label = f"{screens.answer(line.entry)} · {screens.name(Asked.of(line.slot))}"
+        rows.append(((label, turn.data("c", line.slot.id)),))
+    if rows:
+        await turn.say(Screen(words("change.which"), tuple(rows)))
+    else:
+        await turn.say(Screen(words("change.none")))

@@ -1,0 +1,126 @@
+"""Fulfils the Sender seam: finds the words and buttons of a nudge or notice, asks Telegram, sorts the failure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from telegram import LinkPreviewOptions
+from telegram.ext import ExtBot
+
+from bot.buttons import Buttons
+from bot.limiter import Lane
+from bot.outcomes import classify
+from bot.screens import Asked, Screens
+from bot.turn import Screen
+from bot.words import words_in
+from diary import Database, DueNotice, DueNudge, Slot
+from diary.answers import look_at
+from diary.joining import chat_of
+from diary.notes import text_of_note
+from diary.protocols import protocol_in_use
+from schedules.sending import Clock, SendResult, Sent
+
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+class Senders:
+    """The bots of this deployment by id, and the ways to send through them."""
+
+    def __init__(self, db: Database, bots: Mapping[int, ExtBot[Any]], clock: Clock) -> None:
+        self.db = db
+        self.bots = bots
+        self.clock = clock
+
+    async def deliver(self, bot_id: int, chat_id: int, screen: Screen, lane: Lane) -> SendResult:
+        """Send one message and say how it ended."""
+        try:
+            message = await self.bots[bot_id].send_message(
+                chat_id,
+                screen.text,
+                reply_markup=screen.markup(),
+                link_preview_options=_NO_PREVIEW,
+                rate_limit_args=lane,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it was, the record must say what is known
+            return classify(error)
+        return Sent(message.message_id)
+
+
+class NudgeSender:
+    """Sends nudges."""
+
+    def __init__(self, senders: Senders) -> None:
+        self._senders = senders
+
+    async def send(self, nudge: DueNudge) -> SendResult:
+        """Ask one patient for one slot."""
+        senders = self._senders
+        chat_id = chat_of(senders.db, sealed=nudge.sealed, patient_id=nudge.patient_id, staff_id=None)
+        protocol = await protocol_in_use(senders.db, nudge.protocol_id)
+        buttons = Buttons(senders.db.keys, nudge.bot_id)
+        screens = Screens(words_in(nudge.language), buttons, chat_id, protocol)
+        question = screens.question(Asked.by_nudge(nudge), repeat=nudge.nudges > 0)
+        return await senders.deliver(nudge.bot_id, chat_id, question, Lane.REMINDER)
+
+
+class NoticeSender:
+    """Sends notices: alerts to staff, and the one merged question after a break in service."""
+
+    def __init__(self, senders: Senders) -> None:
+        self._senders = senders
+
+    async def send(self, notice: DueNotice) -> SendResult:
+        """Tell one person one thing."""
+        senders = self._senders
+        chat_id = chat_of(senders.db, sealed=notice.sealed, patient_id=notice.patient_id, staff_id=notice.staff_id)
+        buttons = Buttons(senders.db.keys, notice.bot_id)
+        if notice.kind == "reask":
+            screen = await self._question_again(notice, buttons, chat_id)
+        else:
+            screen = await self._alert(notice, buttons, chat_id)
+        return await senders.deliver(notice.bot_id, chat_id, screen, Lane.NOTICE)
+
+    async def _alert(self, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screen:
+        words, details = words_in(notice.language), notice.details
+        lines = [words(f"alert.{details['rule']}", code=details["code"])]
+        if "note" in details:
+            lines.append(words("alert.text", text=await text_of_note(self._senders.db, details["note"])))
+        lines.append(words("alert.more", code=details["code"]))
+        seen = (words("alert.seen"), buttons.data(chat_id, "as", details["alert"]))
+        done = (words("alert.done"), buttons.data(chat_id, "ad", details["alert"]))
+        return Screen("\n".join(lines), ((seen, done),))
+
+    async def _question_again(self, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screen:
+        """One message for all that was open when the service was away, and why it comes."""
+        now, words = self._senders.clock(), words_in(notice.language)
+        slots = [slot for slot in await self._slots(notice, now) if slot.answered_by is None]
+        if not slots:
+            return Screen(words("reask.nothing-open"))
+        zone = slots[0].zone
+        began, ended = (datetime.fromisoformat(notice.details[key]) for key in ("began", "ended"))
+        why = words(
+            "reask.why",
+            began=words.moment(began, now=now, zone=zone),
+            ended=words.moment(ended, now=now, zone=zone),
+        )
+        screens = [await self._screens(slot, notice, buttons, chat_id) for slot in slots]
+        if len(slots) == 1:
+            question = screens[0].question(Asked.of(slots[0]))
+            return Screen(f"{why}\n\n{question.text}", question.rows)
+        rows = tuple(
+            ((screen.name(Asked.of(slot)), buttons.data(chat_id, "o", slot.id)),)
+            for screen, slot in zip(screens, slots, strict=True)
+        )
+        return Screen(f"{why}\n{words('reask.several')}", rows)
+
+    async def _slots(self, notice: DueNotice, now: datetime) -> list[Slot]:
+        assert notice.patient_id is not None  # only patients are asked
+        looked = [
+            await look_at(self._senders.db, patient_id=notice.patient_id, slot_id=slot_id, now=now)
+            for slot_id in notice.details["slots"]
+        ]
+        return [slot for slot, _ in looked]
+
+    async def _screens(self, slot: Slot, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screens:
+        protocol = await protocol_in_use(self._senders.db, slot.protocol_id)
+        return Screens(words_in(notice.language), buttons, chat_id, protocol)

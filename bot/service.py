@@ -1,0 +1,195 @@
+"""One running diary: a bot with its intake, its lanes, the dispatcher and the heartbeat.
+
+`cli/serve.py` runs it on the real clock, `rehearsal/` on a movable one; the parts and their wiring are the same.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from telegram.error import InvalidToken, TelegramError
+from telegram.ext import ExtBot
+from telegram.request import BaseRequest
+
+from bot.application import Chat, lane_of
+from bot.commands import publish_commands
+from bot.intake import Backoff, Intake, RawUpdate, TokenRefusedError, pause_or_stop
+from bot.lanes import Lanes
+from bot.request import LeanRequest
+from bot.sender import NoticeSender, NudgeSender, Senders
+from diary import Database
+from diary.alerts import evaluate_everybody
+from diary.arrivals import Waiting, keep, unfinished
+from diary.service import beat, last_beat, note_bot, record_outage
+from schedules.dispatcher import recover, send_due, send_notices
+from schedules.heartbeat import Heartbeat, Job
+from schedules.sending import Clock
+
+log = structlog.get_logger(__name__)
+
+TICK: Final = timedelta(seconds=1)
+BEAT: Final = timedelta(seconds=15)
+RULES_EVERY: Final = timedelta(hours=1)
+# On SIGTERM what is in hand gets this long; a container's own limit is 10 s.
+_FINISH_SECONDS: Final = 8.0
+
+
+@dataclass(slots=True)
+class _Seen:
+    """When the parts last worked, kept in memory between two heartbeats."""
+
+    polled: datetime | None = None
+    dispatched: datetime | None = None
+    rules: datetime | None = None
+    first_poll: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Service:
+    """Runs one bot until told to stop; `watches_outages` is off where the clock is moved by hand."""
+
+    def __init__(
+        self,
+        db: Database,
+        bot: ExtBot[Any],
+        clock: Clock,
+        *,
+        fresh_client: Callable[[], BaseRequest] = LeanRequest,
+        watches_outages: bool = True,
+        poll_seconds: int = 25,
+    ) -> None:
+        self.db = db
+        self.bot = bot
+        self.clock = clock
+        self.chat = Chat(db, bot, clock)
+        senders = Senders(db, {}, clock)
+        self._senders = senders
+        self.nudges = NudgeSender(senders)
+        self.notices = NoticeSender(senders)
+        self._lanes = Lanes(failed=_lane_failed)
+        self._fresh_client = fresh_client
+        self._watches_outages = watches_outages
+        self._poll_seconds = poll_seconds
+        self._seen = _Seen()
+        self._ticking = asyncio.Lock()
+        self._heartbeat = Heartbeat([Job("tick", TICK, self._tick_when_listening), Job("beat", BEAT, self._beat)])
+
+    async def run(self, stop: asyncio.Event, *, heartbeat: bool = True) -> None:
+        """Serve until told to stop, then finish what is in hand."""
+        if not await self._connected(stop):
+            return
+        try:
+            await self._pick_up()
+            if heartbeat:
+                await self._beat()
+                self._heartbeat.start()
+            await self._intake(await last_beat(self.db, "poll")).run(stop)
+        finally:
+            await self._finish(heartbeat=heartbeat)
+
+    async def _connected(self, stop: asyncio.Event) -> bool:
+        """Introduce ourselves to Telegram, for as long as it takes; a wrong token is final."""
+        backoff, failures = Backoff(), 0
+        while not stop.is_set():
+            try:
+                await self.chat.application.initialize()
+                await publish_commands(self.bot)
+            except InvalidToken:
+                raise TokenRefusedError from None
+            except TelegramError as error:
+                log.warning("telegram_not_reached", error=type(error).__name__, in_a_row=failures + 1)
+                await pause_or_stop(stop, backoff.seconds(failures, 1.0))
+                failures += 1
+            else:
+                self._senders.bots = {self.bot.id: self.bot}
+                await note_bot(self.db, bot_id=self.bot.id, username=self.bot.username)
+                log.info("connected", bot=self.bot.username)
+                return True
+        return False
+
+    async def _pick_up(self) -> None:
+        """Take over from an earlier run: its sends in hand are unknown, its updates are handled now."""
+        await recover(self.db, now=self.clock())
+        for waiting in await unfinished(self.db):
+            self._put(waiting)
+
+    def _intake(self, last_polled: datetime | None) -> Intake:
+        return Intake(
+            self.bot.base_url,
+            keep=self._keep,
+            fresh_client=self._fresh_client,
+            clock=self.clock,
+            polled=self._polled,
+            gap=self._gap if self._watches_outages else None,
+            last_polled=last_polled,
+            poll_seconds=self._poll_seconds,
+        )
+
+    async def _keep(self, updates: Sequence[RawUpdate]) -> None:
+        kept = await keep(
+            self.db,
+            bot_id=self.bot.id,
+            updates=[(update.update_id, update.body) for update in updates],
+            now=self.clock(),
+        )
+        for waiting in kept:
+            self._put(waiting)
+
+    def _put(self, waiting: Waiting) -> None:
+        self._lanes.put(lane_of(waiting.body), lambda: self.chat.work(waiting))
+
+    def _polled(self, now: datetime) -> None:
+        self._seen.polled = now
+        self._seen.first_poll.set()
+
+    async def _gap(self, began: datetime, ended: datetime) -> None:
+        await record_outage(self.db, kind="intake", began_at=began, ended_at=ended, now=ended)
+
+    async def _tick_when_listening(self) -> None:
+        """Ask nobody before the first successful poll: until then an outage may still have to be recorded."""
+        if self._seen.first_poll.is_set():
+            await self.tick()
+
+    async def tick(self) -> None:
+        """Send all that is due now, and hold the alert rules against the ledger every hour."""
+        async with self._ticking:
+            now = self.clock()
+            while await send_due(self.db, self.nudges, now=self.clock()):
+                pass
+            if self._seen.rules is None or now - self._seen.rules >= RULES_EVERY:
+                await evaluate_everybody(self.db, now=now)
+                self._seen.rules = now
+            while await send_notices(self.db, self.notices, now=self.clock()):
+                pass
+            self._seen.dispatched = now
+
+    @property
+    def idle(self) -> bool:
+        """Whether every update that was kept has been handled."""
+        return not len(self._lanes)
+
+    async def _beat(self) -> None:
+        now = self.clock()
+        await beat(self.db, "serve", now=now)
+        if self._seen.polled is not None:
+            await beat(self.db, "poll", now=self._seen.polled)
+        if self._seen.dispatched is not None:
+            await beat(self.db, "dispatch", now=self._seen.dispatched)
+
+    async def _finish(self, *, heartbeat: bool) -> None:
+        if heartbeat:
+            self._heartbeat.stop()
+        dropped = await self._lanes.drain(within=_FINISH_SECONDS)
+        if dropped:
+            log.warning("updates_left_for_next_start", count=dropped)
+        async with self._ticking:
+            await self._beat()
+        await self.chat.application.shutdown()
+        log.info("stopped")
+
+
+def _lane_failed(_key: object, error: BaseException) -> None:
+    """`Chat.work` catches all there is to catch; the key is a chat and must not be logged."""
+    log.error("lane_failed", error=type(error).__name__)

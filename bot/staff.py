@@ -1,0 +1,193 @@
+"""What the study team asks in the chat: codes only, never names, and only of their own sites."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from bot.buttons import Press
+from bot.limiter import Lane
+from bot.turn import Screen, Turn
+from bot.words import Words, words_in
+from diary import Actor, StaffMember
+from diary.alerts import close_alert, see_alert
+from diary.team import SEES_PATIENTS, TAKES_ALERTS, code_of_staff, scope_of
+from protocol.errors import UnknownCodeError
+from reports import charts, site
+from reports import patient as questions
+from reports.adherence import Figures, together
+
+# A message holds 4,096 characters; a table of this many patients stays below.
+_MOST_LINES: Final = 60
+_HEATMAP_DAYS: Final = 28
+
+
+async def commanded(turn: Turn, member: StaffMember, name: str, rest: str) -> None:
+    """A command of a staff member; who may not see patients is told so."""
+    command = _COMMANDS.get(name)
+    words = words_in(member.language)
+    if command is None:
+        await turn.say(Screen(words("staff.help")))
+    elif member.role not in SEES_PATIENTS:
+        await turn.say(Screen(words("staff.not-allowed")))
+    else:
+        await command(turn, member, rest)
+
+
+async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
+    """*Seen* or *Done* under an alert."""
+    words = words_in(member.language)
+    if press.act not in ("as", "ad") or member.role not in TAKES_ALERTS:
+        await turn.toast(words("button.stale"), alert=True)
+        return
+    act = see_alert if press.act == "as" else close_alert
+    try:
+        alert = await act(
+            turn.db,
+            alert_id=press.number(0),
+            actor=Actor("staff", member.id),
+            scope=await scope_of(turn.db, member),
+            now=turn.now,
+        )
+    except UnknownCodeError:
+        await turn.toast(words("button.stale"), alert=True)
+        return
+    owner = await code_of_staff(turn.db, alert.staff_id or member.id)
+    said = words(f"alert.{alert.rule}", code=alert.code)
+    if alert.done_at is not None:
+        await turn.show(Screen(words("alert.done-by", alert=said, staff=owner)))
+        return
+    done = ((words("alert.done"), turn.data("ad", alert.id)),)
+    toast = words("alert.mine") if alert.staff_id == member.id else words("alert.taken", staff=owner)
+    await turn.show(Screen(words("alert.seen-by", alert=said, staff=owner), (done,)), toast=toast)
+
+
+async def _adherence(turn: Turn, member: StaffMember, _rest: str) -> None:
+    """A line for each patient with its denominator, and the days as a picture."""
+    words, scope = words_in(member.language), await scope_of(turn.db, member)
+    rows = await site.adherence_table(turn.db, scope, turn.now)
+    if not rows:
+        await turn.say(Screen(words("staff.no-patients")))
+        return
+    whole = together(rows)
+    lines = [words("staff.adherence-title"), _rate_line(words, "staff.adherence-all", whole)]
+    lines += [
+        _rate_line(words, "staff.adherence-line", row.figures, code=row.code)
+        if row.figures.expected
+        else words("staff.adherence-none", code=row.code)
+        for row in rows[:_MOST_LINES]
+    ]
+    await turn.say(Screen("\n".join(lines)))
+    grid = await site.grid(turn.db, scope, turn.now, _HEATMAP_DAYS)
+    picture = await asyncio.to_thread(charts.heatmap_picture, grid, language=member.language)
+    await turn.bot.send_photo(turn.chat_id, picture, filename="adherence.png", rate_limit_args=Lane.REPLY)
+
+
+def _rate_line(words: Words, key: str, figures: Figures, **values: str) -> str:
+    answered = figures.on_time + figures.late
+    return words(key, answered=answered, expected=figures.expected, rate=_percent(words, figures), **values)
+
+
+def _percent(words: Words, figures: Figures) -> str:
+    return words.digits(f"{figures.rate * 100:.0f} %") if figures.rate is not None else "–"
+
+
+async def _silent(turn: Turn, member: StaffMember, _rest: str) -> None:
+    words, scope = words_in(member.language), await scope_of(turn.db, member)
+    lines: list[str] = []
+    silent = await site.silent(turn.db, scope, turn.now)
+    if silent:
+        lines.append(words("staff.silent-title"))
+    for patient in silent:
+        if patient.last_answer_at is None:
+            lines.append(words("staff.silent-never", code=patient.code))
+        else:
+            moment = words.date(patient.last_answer_at.date())
+            lines.append(words("staff.silent-line", code=patient.code, moment=moment))
+    unreachable = await site.unreachable(turn.db, scope)
+    if unreachable:
+        lines.append(words("staff.unreachable-title"))
+    for contact in unreachable:
+        reason = words(f"staff.reachable.{contact.because}")
+        lines.append(words("staff.unreachable-line", code=contact.code, reason=reason))
+    await turn.say(Screen("\n".join(lines[:_MOST_LINES] or [words("staff.silent-none")])))
+
+
+async def _patient(turn: Turn, member: StaffMember, rest: str) -> None:
+    """One patient of one's own sites; anybody else's looks like none at all."""
+    words, scope = words_in(member.language), await scope_of(turn.db, member)
+    if not rest:
+        await turn.say(Screen(words("staff.patient-which")))
+        return
+    try:
+        found = await questions.overview(turn.db, rest, scope, turn.now)
+    except UnknownCodeError:
+        await turn.say(Screen(words("staff.patient-unknown")))
+        return
+    await turn.say(Screen("\n".join(_overview_lines(words, found, turn))))
+
+
+def _overview_lines(words: Words, found: questions.Overview, turn: Turn) -> list[str]:
+    status, figures = words(f"status.name.{found.status}"), found.figures
+    day = found.trial_day
+    if day.phase is None:
+        lines = [words("staff.patient-joined", code=found.code, status=status)]
+    else:
+        lines = [words("staff.patient-status", code=found.code, status=status, phase=day.phase, day=day.day)]
+    if found.reachable not in (None, "yes"):
+        reason = words(f"staff.reachable.{found.reachable}")
+        lines.append(words("staff.unreachable-line", code=found.code, reason=reason))
+    lines.append(
+        words(
+            "staff.patient-rate",
+            answered=figures.on_time + figures.late,
+            expected=figures.expected,
+            rate=_percent(words, figures),
+            on_time=figures.on_time,
+            late=figures.late,
+            missed=figures.missed,
+            excused=figures.excused,
+            open=figures.open,
+        )
+    )
+    if found.last_entries:
+        lines.append(words("staff.patient-last"))
+    for line in found.last_entries:
+        if line.entry is not None:
+            lines.append(
+                words(
+                    "staff.patient-entry",
+                    moment=words.moment(line.slot.due_at, now=turn.now, zone=found.zone),
+                    item=line.slot.item,
+                    answer=_answer(words, line),
+                    kind=words(f"entry.kind.{line.entry.kind}"),
+                )
+            )
+    lines += [
+        words("staff.patient-alert", alert=words(f"alert.{alert.rule}", code=alert.code))
+        for alert in found.open_alerts
+    ]
+    return lines
+
+
+def _answer(words: Words, line: questions.DiaryLine) -> str:
+    entry = line.entry
+    assert entry is not None  # asked for answered slots only
+    return words.digits(str(entry.score)) if entry.score is not None else words(f"answer.{entry.answer}")
+
+
+async def _alerts(turn: Turn, member: StaffMember, _rest: str) -> None:
+    words, scope = words_in(member.language), await scope_of(turn.db, member)
+    open_alerts = await site.open_alerts(turn.db, scope)
+    if not open_alerts:
+        await turn.say(Screen(words("staff.no-alerts")))
+        return
+    lines = [words(f"alert.{alert.rule}", code=alert.code) for alert in open_alerts[:_MOST_LINES]]
+    await turn.say(Screen("\n".join(lines)))
+
+
+_COMMANDS: Final[Mapping[str, Callable[[Turn, StaffMember, str], Awaitable[None]]]] = {
+    "adherence": _adherence,
+    "silent": _silent,
+    "patient": _patient,
+    "alerts": _alerts,
+}

@@ -1,0 +1,138 @@
+"""One update being handled: who writes, in which words to answer, and the ways to answer."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Message, Update
+from telegram.error import TelegramError
+from telegram.ext import ExtBot
+
+from bot.buttons import Buttons
+from bot.limiter import Lane
+from bot.outcomes import is_cannot_edit, is_not_modified, is_query_too_old
+from bot.words import Words
+from diary import Database
+from diary.answers import Arrival
+from diary.joining import Person
+
+Rows = tuple[tuple[tuple[str, str], ...], ...]
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a message shows: a text and rows of buttons (label, data)."""
+
+    text: str
+    rows: Rows = ()
+
+    def markup(self) -> InlineKeyboardMarkup | None:
+        """The buttons as Telegram takes them."""
+        if not self.rows:
+            return None
+        return InlineKeyboardMarkup(
+            [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in self.rows]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An update with everything that answering it takes."""
+
+    update: Update
+    bot: ExtBot[Any]
+    db: Database
+    buttons: Buttons
+    chat_id: int
+    words: Words
+    received_at: datetime
+    now: datetime
+    person: Person | None
+
+    @property
+    def message(self) -> Message | None:
+        """The message that was written, or edited; None for taps."""
+        return self.update.message or self.update.edited_message
+
+    @property
+    def text(self) -> str:
+        """What was written."""
+        return (self.message.text or self.message.caption or "") if self.message else ""
+
+    @property
+    def arrival(self) -> Arrival:
+        """How and when an answer in this update came; a tap carries no time of its own."""
+        if self.message is None:
+            return Arrival("button", self.received_at)
+        said_at = self.message.edit_date or self.message.date
+        return Arrival("text", self.received_at, said_at.astimezone(UTC))
+
+    @property
+    def key(self) -> str:
+        """A name for this arrival, the same when it is replayed; it tells nothing about the chat."""
+        return f"{self.bot.id}:{self.update.update_id}:{int(self.received_at.timestamp())}"
+
+    def data(self, act: str, *arguments: int | str) -> str:
+        """Data for a button in this chat."""
+        return self.buttons.data(self.chat_id, act, *arguments)
+
+    async def say(self, screen: Screen) -> Message:
+        """Answer with a message of its own."""
+        return await self.bot.send_message(
+            self.chat_id,
+            screen.text,
+            reply_markup=screen.markup(),
+            link_preview_options=_NO_PREVIEW,
+            rate_limit_args=Lane.REPLY,
+        )
+
+    async def show(self, screen: Screen, *, toast: str | None = None) -> None:
+        """Answer a tap in place: the message that was tapped changes; a text gets a message of its own."""
+        query = self.update.callback_query
+        if query is None or query.message is None:
+            await self.say(screen)
+            return
+        await asyncio.gather(self.toast(toast), self.change(query.message.message_id, screen))
+
+    async def change(self, message_id: int, screen: Screen) -> None:
+        """Change a message of ours; one that cannot be changed any more is followed by a new one."""
+        try:
+            await self.bot.edit_message_text(
+                screen.text,
+                chat_id=self.chat_id,
+                message_id=message_id,
+                reply_markup=screen.markup(),
+                link_preview_options=_NO_PREVIEW,
+                rate_limit_args=Lane.REPLY,
+            )
+        except TelegramError as error:
+            if is_cannot_edit(error):
+                await self.say(screen)
+            elif not is_not_modified(error):
+                raise
+
+    async def disarm(self, message_ids: list[int]) -> None:
+        """Take the buttons off messages that asked before; one that was tapped shows the receipt already."""
+        query = self.update.callback_query
+        shown = query.message.message_id if query and query.message else None
+        for message_id in (asked for asked in message_ids if asked != shown):
+            try:
+                await self.bot.edit_message_reply_markup(
+                    chat_id=self.chat_id, message_id=message_id, rate_limit_args=Lane.NOTICE
+                )
+            except TelegramError as error:
+                if not (is_cannot_edit(error) or is_not_modified(error)):
+                    raise
+
+    async def toast(self, text: str | None = None, *, alert: bool = False) -> None:
+        """Answer a tap, so that the phone stops waiting; too late is no harm, since the entry is kept."""
+        query = self.update.callback_query
+        if query is None:
+            return
+        try:
+            await self.bot.answer_callback_query(query.id, text=text, show_alert=alert)
+        except TelegramError as error:
+            if not is_query_too_old(error):
+                raise

@@ -1,0 +1,56 @@
+"""`daybook serve`: the bot, the schedules and the web address, until a SIGTERM or Ctrl-C."""
+
+import asyncio
+import signal
+
+import structlog
+
+from bot.application import build_bot
+from bot.service import Service
+from cli.logs import configure_logging
+from cli.settings import Settings, load_settings
+from cli.wiring import clock, opened, protocol_file, protocol_in_use
+from protocol.errors import SettingsError
+from web.app import web_app
+from web.server import Server
+
+log = structlog.get_logger(__name__)
+
+
+def serve() -> None:
+    """Run the diary: bot, schedules and the web address; stop with Ctrl-C or SIGTERM."""
+    settings = load_settings()
+    configure_logging(settings)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    token = _only_token(settings)
+    file = protocol_file(settings)
+    async with opened(settings) as db:
+        await protocol_in_use(db, file, now=clock())
+        stop = asyncio.Event()
+        _stop_on_signals(stop)
+        async with Server(web_app(db, clock), settings.web_host, settings.web_port) as server:
+            log.info("serving", address=server.url, trial=file.protocol.trial.id)
+            await Service(db, build_bot(token, settings.telegram_api), clock).run(stop)
+
+
+def _only_token(settings: Settings) -> str:
+    """The bot's token; SettingsError for what this version cannot do yet."""
+    if not settings.bot_tokens:
+        raise SettingsError(
+            "DAYBOOK_BOT_TOKEN is missing; ask @BotFather for a bot and put its token into .env. "
+            "To try Daybook without one, run `daybook demo`."
+        )
+    if len(settings.bot_tokens) > 1:
+        raise SettingsError("DAYBOOK_BOT_TOKEN names several bots, and this version serves one; keep one token.")
+    if settings.webhook:
+        raise SettingsError("DAYBOOK_WEBHOOK=1 is not served by this version; take it out, and Daybook polls.")
+    return settings.bot_tokens[0]
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)

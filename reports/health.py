@@ -1,0 +1,51 @@
+"""Whether the service lives, listens and sends: what `daybook health` and a container's HEALTHCHECK ask."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from diary import Database
+from storage import service
+from storage.slots import oldest_overdue
+
+SERVES_WITHIN = timedelta(seconds=60)
+POLLS_WITHIN = timedelta(seconds=90)
+SENDS_WITHIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """When each part was last seen, and since when a message is overdue; None where that never was."""
+
+    served_at: datetime | None
+    polled_at: datetime | None
+    dispatched_at: datetime | None
+    overdue_since: datetime | None
+
+
+async def health_of(db: Database, *, now: datetime) -> Health:
+    """Read the signs of life."""
+    async with db.read() as conn:
+        beats = await service.heartbeats(conn)
+        overdue = await oldest_overdue(conn, now=now)
+    return Health(beats.get("serve"), beats.get("poll"), beats.get("dispatch"), overdue)
+
+
+def complaints(health: Health, *, polling: bool, now: datetime) -> list[str]:
+    """What is wrong, a clause each; none means healthy. With a webhook nobody polls."""
+    found = [_silent("the service", health.served_at, SERVES_WITHIN, now)]
+    if polling:
+        found.append(_silent("polling", health.polled_at, POLLS_WITHIN, now))
+    overdue = now - health.overdue_since if health.overdue_since else timedelta()
+    if overdue > SENDS_WITHIN:
+        found.append(f"a message is overdue by {_whole_seconds(overdue)} s")
+    return [complaint for complaint in found if complaint]
+
+
+def _silent(part: str, last: datetime | None, within: timedelta, now: datetime) -> str:
+    if last is None:
+        return f"{part} was never seen working"
+    return f"{part} was last seen {_whole_seconds(now - last)} s ago" if now - last >= within else ""
+
+
+def _whole_seconds(span: timedelta) -> int:
+    return int(span.total_seconds())

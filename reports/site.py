@@ -1,0 +1,151 @@
+"""Questions of staff about the patients of their sites; `scope` holds those sites, None means all."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from diary.protocols import protocol_of
+from protocol.calendar import zone_of
+from protocol.lifecycle import PatientStatus
+from reports.adherence import Figures, figures_of
+from storage import alerts, patients, people, questions
+from storage.alerts import Alert
+from storage.database import Connection, Database
+from storage.questions import Unreachable
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientFigures:
+    """One patient's line of the adherence table."""
+
+    code: str
+    site: str
+    status: PatientStatus
+    figures: Figures
+    last_answer_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SilentPatient:
+    """A patient who answered nothing on the last `days` days on which something was asked.
+
+    `answered_on` is the last day with an answer, None where there has been none.
+    """
+
+    code: str
+    site: str
+    days: int
+    answered_on: date | None
+    last_answer_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """A patient's figures by local day; a day is missing where nothing was due."""
+
+    code: str
+    days: dict[date, Figures]
+
+    @property
+    def total(self) -> Figures:
+        """The figures of all days shown."""
+        return sum(self.days.values(), start=Figures())
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Patients by days: what the heatmap is drawn from."""
+
+    days: tuple[date, ...]
+    rows: tuple[GridRow, ...]
+
+    def pages(self, rows: int) -> Iterator["Grid"]:
+        """The grid in pieces of so many patients, none where there is no patient."""
+        for first in range(0, len(self.rows), rows):
+            yield replace(self, rows=self.rows[first : first + rows])
+
+
+async def adherence_table(db: Database, scope: frozenset[int] | None, now: datetime) -> list[PatientFigures]:
+    """Every patient's figures so far, by code; leavers too."""
+    async with db.read() as conn:
+        counted = await questions.slot_counts(conn, by="patient", now=now, site_ids=scope)
+        answered = await questions.last_answers_at(conn, site_ids=scope)
+        sites = await _site_codes(conn)
+        everybody = await patients.patients(conn, site_ids=scope)
+    figures = {row.key: figures_of(row) for row in counted}
+    return [
+        PatientFigures(
+            patient.code,
+            sites[patient.site_id],
+            patient.status,
+            figures.get(patient.id, Figures()),
+            answered.get(patient.id),
+        )
+        for patient in everybody
+    ]
+
+
+async def silent(db: Database, scope: frozenset[int] | None, now: datetime) -> list[SilentPatient]:
+    """Active patients silent for as long as their protocol's silent-days rule says, the longest first.
+
+    The rule is that of diary/alerts.py, and a test holds the two together: days without a slot do not count.
+    """
+    async with db.read() as conn:
+        silences = await questions.silences(conn, now=now, site_ids=scope)
+        if not silences:
+            return []
+        answered = await questions.last_answers_at(conn, site_ids=scope)
+        sites = await _site_codes(conn)
+        everybody = {patient.id: patient for patient in await patients.patients(conn, site_ids=scope)}
+        found: list[SilentPatient] = []
+        for silence in silences:
+            patient = everybody[silence.patient_id]
+            rule = (await protocol_of(db, conn, patient.protocol_id)).alert_of("silent-days")
+            if rule is not None and silence.days >= (rule.days or 0):
+                found.append(
+                    SilentPatient(
+                        patient.code,
+                        sites[patient.site_id],
+                        silence.days,
+                        silence.answered_on,
+                        answered.get(patient.id),
+                    )
+                )
+    return found
+
+
+async def unreachable(db: Database, scope: frozenset[int] | None) -> list[Unreachable]:
+    """Patients in the study whose chat is blocked or gone."""
+    async with db.read() as conn:
+        return await questions.unreachable(conn, site_ids=scope)
+
+
+async def open_alerts(db: Database, scope: frozenset[int] | None) -> list[Alert]:
+    """Alerts nobody has dealt with yet, the newest first."""
+    async with db.read() as conn:
+        return await alerts.alerts(conn, site_ids=scope)
+
+
+async def grid(db: Database, scope: frozenset[int] | None, now: datetime, days: int) -> Grid:
+    """The last `days` days of every patient who is or was asked; today is that of the easternmost site."""
+    async with db.read() as conn:
+        zones = [site.timezone for site in await people.sites(conn) if scope is None or site.id in scope]
+        last = max((now.astimezone(zone_of(zone)).date() for zone in zones), default=now.date())
+        first = last - (days - 1) * _DAY
+        counted = await questions.day_counts(conn, now=now, from_date=first, to_date=last, site_ids=scope)
+        everybody = await patients.patients(conn, site_ids=scope)
+    by_patient: dict[int, dict[date, Figures]] = {}
+    for row in counted:
+        figures = Figures(row.on_time, row.late, row.missed, row.excused, row.open)
+        if figures != Figures():
+            by_patient.setdefault(row.patient_id, {})[row.local_date] = figures
+    return Grid(
+        tuple(first + day * _DAY for day in range(days)),
+        tuple(GridRow(who.code, by_patient[who.id]) for who in everybody if who.id in by_patient),
+    )
+
+
+async def _site_codes(conn: Connection) -> dict[int, str]:
+    return {site.id: site.code for site in await people.sites(conn)}

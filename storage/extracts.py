@@ -1,0 +1,359 @@
+"""Whole tables as lines for an export, streamed in a fixed order; and how many rows there are, asked apart.
+
+The counts name the bare table and the site only: a join that lost or doubled lines would show as a difference.
+No line has a chat, a name, a message's number or an alert's details.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, select
+
+from storage import tables
+from storage.database import Connection
+from storage.records import Record
+from storage.states import state_of_slot
+
+_s, _p, _e, _n, _d, _a = (
+    tables.slots,
+    tables.patients,
+    tables.entries,
+    tables.notes,
+    tables.sends,
+    tables.alerts,
+)
+_v, _c = tables.protocols, tables.sites
+_LINES_AT_ONCE = 500
+
+Line = TypeVar("Line", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One export: the transaction all of it is read in, the site (None: all), and the instant states are as of."""
+
+    conn: Connection
+    site_id: int | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectLine(Record):
+    """A patient of the trial, leavers too."""
+
+    study: str
+    protocol_version: str
+    site: str
+    subject: str
+    status: str
+    language: str
+    zone: str
+    first_day: date
+    added_at: datetime
+    joined_at: datetime | None
+    consent_sha256: str | None
+    withdrawn_at: datetime | None
+    erased_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLine(Record):
+    """A slot with its state, and the answer that holds."""
+
+    study: str
+    protocol_version: str
+    site: str
+    subject: str
+    first_day: date
+    phase: str
+    item: str
+    item_kind: str
+    local_date: date
+    n: int
+    zone: str
+    utc_offset_minutes: int
+    opens_at: datetime
+    due_at: datetime
+    on_time_until: datetime
+    closes_at: datetime
+    label: str | None
+    nudges: int
+    prompted_at: datetime | None
+    state: str
+    answered_as: str | None
+    entry: int | None
+    answer: str | None
+    score: int | None
+    skip_reason: str | None
+    excused_because: str | None
+    cancelled_because: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine(Record):
+    """An entry, in force or superseded, with who recorded it."""
+
+    study: str
+    protocol_version: str
+    site: str
+    subject: str
+    first_day: date
+    phase: str
+    item: str
+    item_kind: str
+    local_date: date
+    n: int
+    zone: str
+    utc_offset_minutes: int
+    entry: int
+    answer: str
+    score: int | None
+    skip_reason: str | None
+    kind: str
+    source: str
+    actor: str
+    staff: str | None
+    holds: int | None
+    supersedes: int | None
+    superseded_by: int | None
+    change_reason: str | None
+    due_at: datetime
+    prompted_at: datetime | None
+    said_at: datetime | None
+    received_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SendLine(Record):
+    """One try to send a message for a slot."""
+
+    study: str
+    protocol_version: str
+    site: str
+    subject: str
+    item: str
+    local_date: date
+    n: int
+    zone: str
+    send: int
+    nudge: int
+    planned_for: datetime
+    claimed_at: datetime
+    finished_at: datetime | None
+    outcome: str
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteLine(Record):
+    """A text a patient wrote."""
+
+    study: str
+    protocol_version: str
+    site: str
+    subject: str
+    item: str | None
+    slot_date: date | None
+    n: int | None
+    note: int
+    kind: str
+    text: str
+    local_date: date
+    zone: str
+    utc_offset_minutes: int
+    said_at: datetime | None
+    received_at: datetime
+    recorded_at: datetime
+    passed_on_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine(Record):
+    """A call for staff."""
+
+    study: str
+    protocol_version: str
+    site: str
+    subject: str
+    zone: str
+    alert: int
+    rule: str
+    key: str
+    raised_at: datetime
+    seen_at: datetime | None
+    done_at: datetime | None
+    staff: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutageLine(Record):
+    """A stretch in which the service could not ask or listen, for every site."""
+
+    outage: int
+    kind: str
+    began_at: datetime
+    ended_at: datetime
+    slots_touched: int
+
+
+async def _lines(wanted: Wanted, query: Select[Any], record: type[Line]) -> AsyncIterator[Sequence[Line]]:
+    found = await wanted.conn.stream(query.execution_options(yield_per=_LINES_AT_ONCE))
+    async for rows in found.partitions():
+        yield [record.of(row) for row in rows]
+
+
+def _began() -> FromClause:
+    """The first day of each patient's trial."""
+    phases = tables.patient_phases
+    return (
+        select(phases.c.patient_id, func.min(phases.c.start).label("first_day"))
+        .group_by(phases.c.patient_id)
+        .subquery("began")
+    )
+
+
+def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
+    """The columns every line of a patient begins with, from the patient, the site and the patient's protocol."""
+    query = (
+        select(
+            _v.c.trial.label("study"),
+            _v.c.version.label("protocol_version"),
+            _c.c.code.label("site"),
+            _p.c.code.label("subject"),
+            *columns,
+        )
+        .select_from(_p)
+        .join(_c, _c.c.id == _p.c.site_id)
+    )
+    return query if wanted.site_id is None else query.where(_p.c.site_id == wanted.site_id)
+
+
+def subject_lines(wanted: Wanted) -> AsyncIterator[Sequence[SubjectLine]]:
+    """Every patient, by code."""
+    began, zones, consents = _began(), tables.patient_zones, tables.consents
+    zone = (
+        select(zones.c.zone)
+        .where(zones.c.patient_id == _p.c.id)
+        .order_by(zones.c.since.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    consent = (
+        select(consents.c.text_sha256)
+        .where(consents.c.patient_id == _p.c.id, consents.c.decision == "agreed")
+        .order_by(consents.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    own = [_p.c[name] for name in ("status", "language", "added_at", "joined_at", "withdrawn_at", "erased_at")]
+    query = (
+        _who(wanted, *own, began.c.first_day, zone.label("zone"), consent.label("consent_sha256"))
+        .join(_v, _v.c.id == _p.c.protocol_id)
+        .join(began, began.c.patient_id == _p.c.id)
+        .order_by(_p.c.code)
+    )
+    return _lines(wanted, query, SubjectLine)
+
+
+_SLOT_NAME = (_s.c.item, _s.c.local_date, _s.c.n, _s.c.zone)
+
+
+def slot_lines(wanted: Wanted) -> AsyncIterator[Sequence[SlotLine]]:
+    """Every slot with its state as of now, by patient and due time."""
+    began = _began()
+    names = [name for name in SlotLine.__slots__ if name in _s.c]
+    query = (
+        _who(wanted, *(_s.c[name] for name in names), _s.c.kind.label("item_kind"), state_of_slot(wanted.now))
+        .add_columns(began.c.first_day, _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
+        .join(_s, _s.c.patient_id == _p.c.id)
+        .join(_v, _v.c.id == _s.c.protocol_id)
+        .join(began, began.c.patient_id == _p.c.id)
+        .outerjoin(_e, _e.c.id == _s.c.answered_by)
+        .order_by(_p.c.code, _s.c.due_at, _s.c.id)
+    )
+    return _lines(wanted, query, SlotLine)
+
+
+def entry_lines(wanted: Wanted) -> AsyncIterator[Sequence[EntryLine]]:
+    """Every entry, superseded ones too, by patient and time of recording."""
+    began, audit, staff = _began(), tables.audit, tables.staff
+    later, holding = _e.alias("later"), _s.alias("holding")
+    names = [name for name in EntryLine.__slots__ if name in _e.c]
+    query = (
+        _who(wanted, *(_e.c[name] for name in names), _e.c.id.label("entry"), began.c.first_day)
+        .add_columns(_s.c.phase, _s.c.item, _s.c.kind.label("item_kind"), _s.c.n)
+        .add_columns(audit.c.actor, staff.c.code.label("staff"))
+        .add_columns(holding.c.id.label("holds"), later.c.id.label("superseded_by"))
+        .join(_e, _e.c.patient_id == _p.c.id)
+        .join(_s, _s.c.id == _e.c.slot_id)
+        .join(_v, _v.c.id == _s.c.protocol_id)
+        .join(began, began.c.patient_id == _p.c.id)
+        .join(audit, audit.c.id == _e.c.audit_id)
+        .outerjoin(staff, and_(audit.c.actor == "staff", staff.c.id == audit.c.actor_id))
+        .outerjoin(later, later.c.supersedes == _e.c.id)
+        .outerjoin(holding, and_(holding.c.id == _e.c.slot_id, holding.c.answered_by == _e.c.id))
+        .order_by(_p.c.code, _e.c.recorded_at, _e.c.id)
+    )
+    return _lines(wanted, query, EntryLine)
+
+
+def send_lines(wanted: Wanted) -> AsyncIterator[Sequence[SendLine]]:
+    """Every try to send a message for a slot, by patient and time."""
+    names = [name for name in SendLine.__slots__ if name in _d.c]
+    query = (
+        _who(wanted, *(_d.c[name] for name in names), _d.c.id.label("send"), *_SLOT_NAME)
+        .join(_d, _d.c.patient_id == _p.c.id)
+        .join(_s, _s.c.id == _d.c.slot_id)
+        .join(_v, _v.c.id == _s.c.protocol_id)
+        .order_by(_p.c.code, _d.c.claimed_at, _d.c.id)
+    )
+    return _lines(wanted, query, SendLine)
+
+
+def note_lines(wanted: Wanted) -> AsyncIterator[Sequence[NoteLine]]:
+    """Every text a patient wrote, by patient and time of recording."""
+    names = [name for name in NoteLine.__slots__ if name in _n.c]
+    query = (
+        _who(wanted, *(_n.c[name] for name in names), _n.c.id.label("note"))
+        .add_columns(_s.c.item, _s.c.local_date.label("slot_date"), _s.c.n)
+        .join(_n, _n.c.patient_id == _p.c.id)
+        .join(_v, _v.c.id == _p.c.protocol_id)
+        .outerjoin(_s, _s.c.id == _n.c.slot_id)
+        .order_by(_p.c.code, _n.c.recorded_at, _n.c.id)
+    )
+    return _lines(wanted, query, NoteLine)
+
+
+def alert_lines(wanted: Wanted) -> AsyncIterator[Sequence[AlertLine]]:
+    """Every call for staff, by patient and time; local times are those of the site."""
+    staff = tables.staff
+    names = [name for name in AlertLine.__slots__ if name in _a.c]
+    query = (
+        _who(wanted, *(_a.c[name] for name in names), _a.c.id.label("alert"), _c.c.timezone.label("zone"))
+        .add_columns(staff.c.code.label("staff"))
+        .join(_a, _a.c.patient_id == _p.c.id)
+        .join(_v, _v.c.id == _p.c.protocol_id)
+        .outerjoin(staff, staff.c.id == _a.c.staff_id)
+        .order_by(_p.c.code, _a.c.raised_at, _a.c.id)
+    )
+    return _lines(wanted, query, AlertLine)
+
+
+def outage_lines(wanted: Wanted) -> AsyncIterator[Sequence[OutageLine]]:
+    """Every break in service, whichever site is asked for: it touched them all."""
+    o = tables.outages
+    own = [o.c[name] for name in OutageLine.__slots__ if name in o.c]
+    return _lines(wanted, select(o.c.id.label("outage"), *own).order_by(o.c.began_at, o.c.id), OutageLine)
+
+
+async def count_lines(wanted: Wanted, table: str) -> int:
+    """How many rows a table holds (of patients of a site), asked without any join."""
+    counted: Table = tables.metadata.tables[table]
+    query = select(func.count()).select_from(counted)
+    owner = counted.c.id if table == "patients" else counted.c.get("patient_id")
+    if wanted.site_id is not None and owner is not None:
+        query = query.where(owner.in_(select(_p.c.id).where(_p.c.site_id == wanted.site_id)))
+    return int((await wanted.conn.execute(query)).scalar_one())

@@ -1,0 +1,238 @@
+"""Questions over many slots at once, counted by the database; what each figure means is in reports/adherence.py."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, FromClause, Integer, Select, Subquery, and_, cast, func, select
+
+from protocol.lifecycle import PatientStatus
+from storage import tables
+from storage.database import Connection
+from storage.records import Record
+from storage.states import SlotState, state_of_slot
+
+_s, _p, _e = tables.slots, tables.patients, tables.entries
+_EXPECTED = (SlotState.ON_TIME.value, SlotState.LATE.value, SlotState.MISSED.value)
+# Integer division cuts towards zero; from this many weeks up, days before day 0 fall into week 0 and below.
+_WEEKS_UP = 1000
+
+GroupedBy = Literal["patient", "phase", "item", "week"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts(Record):
+    """How many slots of a group are in each state that counts, and what was said about its doses."""
+
+    key: str | int
+    on_time: int
+    late: int
+    missed: int
+    excused: int
+    open: int
+    doses: int
+    taken: int
+    not_taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts(Record):
+    """One patient's local day."""
+
+    patient_id: int
+    local_date: date
+    on_time: int
+    late: int
+    missed: int
+    excused: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence(Record):
+    """For how many of the last days on which something was asked a patient has answered nothing."""
+
+    patient_id: int
+    days: int
+    answered_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable(Record):
+    """A patient in the study whose chat cannot be written to."""
+
+    code: str
+    site: str
+    because: str
+
+
+async def slot_counts(
+    conn: Connection,
+    *,
+    by: GroupedBy,
+    now: datetime,
+    as_of: datetime | None = None,
+    site_ids: frozenset[int] | None = None,
+    patient_id: int | None = None,
+) -> list[Counts]:
+    """Count slots by state; `as_of` an earlier instant, answers recorded after it do not count."""
+    key, joined = _key(conn, by)
+    answered_as, held, joined = _answers(as_of, joined)
+    state = state_of_slot(as_of or now, answered_as=answered_as)
+    slot = select(key.label("key"), state, _s.c.kind, held.c.answer, _s.c.local_date, _s.c.due_at).select_from(
+        joined
+    )
+    if as_of is not None or site_ids is not None:
+        slot = slot.where(_s.c.patient_id.in_(_patients(site_ids, added_by=as_of)))
+    if patient_id is not None:
+        slot = slot.where(_s.c.patient_id == patient_id)
+    each = slot.subquery()
+    query = (
+        select(each.c.key, *_state_counts(each), *_dose_counts(each))
+        .group_by(each.c.key)
+        .order_by(each.c.key if by in ("patient", "week") else func.min(each.c.due_at), each.c.key)
+    )
+    return [Counts.of(row) for row in await conn.execute(query)]
+
+
+def _key(conn: Connection, by: GroupedBy) -> tuple[ColumnElement[Any], FromClause]:
+    """What slots are grouped by, and the tables it is read from."""
+    if by != "week":
+        return {"patient": _s.c.patient_id, "phase": _s.c.phase, "item": _s.c.item}[by], _s
+    phases = tables.patient_phases
+    began = (
+        select(phases.c.patient_id, func.min(phases.c.start).label("start"))
+        .group_by(phases.c.patient_id)
+        .subquery("began")
+    )
+    days = _days_between(conn, began.c.start, _s.c.local_date)
+    week = cast((days + 7 * _WEEKS_UP) / 7, Integer) - _WEEKS_UP + 1
+    return week, _s.join(began, began.c.patient_id == _s.c.patient_id)
+
+
+def _days_between(conn: Connection, first: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[Any]:
+    if conn.dialect.name == "sqlite":
+        return cast(func.julianday(last) - func.julianday(first), Integer)
+    return last - first
+
+
+def _answers(
+    as_of: datetime | None, slots: FromClause
+) -> tuple[ColumnElement[str | None] | None, FromClause, FromClause]:
+    """The first answer's kind (None: the slot's own fact serves), the entry that holds, the tables joined."""
+    held = _e.alias("held")
+    if as_of is None:
+        on = and_(held.c.id == _s.c.answered_by, _s.c.kind == "dose")
+        return None, held, slots.outerjoin(held, on)
+    first, later = _e.alias("first"), _e.alias("later")
+    known = and_(first.c.slot_id == _s.c.id, first.c.supersedes.is_(None), first.c.recorded_at <= as_of)
+    # Corrections of one slot are a chain, written one after the other: the highest id is its end.
+    end = (
+        select(func.max(later.c.id))
+        .where(later.c.slot_id == _s.c.id, later.c.recorded_at <= as_of)
+        .scalar_subquery()
+    )
+    holds = and_(held.c.id == end, _s.c.kind == "dose")
+    return first.c.kind, held, slots.outerjoin(first, known).outerjoin(held, holds)
+
+
+def _state_counts(each: Subquery) -> list[ColumnElement[int]]:
+    counted = ("on_time", "late", "missed", "excused", "open")
+    return [func.count().filter(each.c.state == SlotState[name.upper()].value).label(name) for name in counted]
+
+
+def _dose_counts(each: Subquery) -> list[ColumnElement[int]]:
+    doses = and_(each.c.kind == "dose", each.c.state.in_(_EXPECTED))
+    return [
+        func.count().filter(doses).label("doses"),
+        func.count().filter(each.c.answer == "taken").label("taken"),
+        func.count().filter(each.c.answer == "not-taken").label("not_taken"),
+    ]
+
+
+def _patients(site_ids: frozenset[int] | None, *, added_by: datetime | None = None) -> Select[Any]:
+    query = select(_p.c.id)
+    if site_ids is not None:
+        query = query.where(_p.c.site_id.in_(site_ids))
+    if added_by is not None:
+        query = query.where(_p.c.added_at <= added_by)
+    return query
+
+
+async def day_counts(
+    conn: Connection, *, now: datetime, from_date: date, to_date: date, site_ids: frozenset[int] | None
+) -> list[DayCounts]:
+    """Count slots by state for each patient and local date, both ends in."""
+    each = (
+        select(_s.c.patient_id, _s.c.local_date, state_of_slot(now))
+        .where(_s.c.local_date.between(from_date, to_date))
+        .where(_s.c.patient_id.in_(_patients(site_ids)))
+        .subquery()
+    )
+    query = (
+        select(each.c.patient_id, each.c.local_date, *_state_counts(each))
+        .group_by(each.c.patient_id, each.c.local_date)
+        .order_by(each.c.patient_id, each.c.local_date)
+    )
+    return [DayCounts.of(row) for row in await conn.execute(query)]
+
+
+async def silences(conn: Connection, *, now: datetime, site_ids: frozenset[int] | None) -> list[Silence]:
+    """Active patients who answered nothing on the last day on which the window of something closed."""
+    each = (
+        select(_s.c.patient_id, _s.c.local_date, state_of_slot(now))
+        .join(_p, _p.c.id == _s.c.patient_id)
+        .where(_p.c.status == PatientStatus.ACTIVE, _s.c.due_at <= now)
+        .where(_s.c.patient_id.in_(_patients(site_ids)))
+        .subquery()
+    )
+    answered = func.count().filter(each.c.state != SlotState.MISSED.value)
+    day = (
+        select(
+            each.c.patient_id,
+            each.c.local_date,
+            answered.label("answered"),
+            func.row_number()
+            .over(partition_by=each.c.patient_id, order_by=each.c.local_date.desc())
+            .label("days_back"),
+        )
+        .where(each.c.state.in_(_EXPECTED))
+        .group_by(each.c.patient_id, each.c.local_date)
+        .subquery()
+    )
+    with_answer = day.c.answered > 0
+    days = func.coalesce(func.min(day.c.days_back).filter(with_answer) - 1, func.count())
+    query = (
+        select(
+            day.c.patient_id,
+            days.label("days"),
+            func.max(day.c.local_date, type_=_s.c.local_date.type).filter(with_answer).label("answered_on"),
+        )
+        .group_by(day.c.patient_id)
+        .having(days > 0)
+        .order_by(days.desc(), day.c.patient_id)
+    )
+    return [Silence.of(row) for row in await conn.execute(query)]
+
+
+async def last_answers_at(conn: Connection, *, site_ids: frozenset[int] | None) -> dict[int, datetime]:
+    """When each patient last answered anything, by patient id; what staff recorded is not the patient's answer."""
+    query = (
+        select(_e.c.patient_id, func.max(_e.c.received_at).label("at"))
+        .where(_e.c.source != "staff", _e.c.patient_id.in_(_patients(site_ids)))
+        .group_by(_e.c.patient_id)
+    )
+    return {row.patient_id: row.at for row in await conn.execute(query)}
+
+
+async def unreachable(conn: Connection, *, site_ids: frozenset[int] | None) -> list[Unreachable]:
+    """Patients in the study whose chat is blocked or gone, by code."""
+    query = (
+        select(_p.c.code, tables.sites.c.code.label("site"), tables.contacts.c.reachable.label("because"))
+        .join(tables.contacts, tables.contacts.c.patient_id == _p.c.id)
+        .join(tables.sites, tables.sites.c.id == _p.c.site_id)
+        .where(tables.contacts.c.reachable != "yes", _p.c.status != PatientStatus.WITHDRAWN)
+        .where(_p.c.id.in_(_patients(site_ids)))
+        .order_by(_p.c.code)
+    )
+    return [Unreachable.of(row) for row in await conn.execute(query)]

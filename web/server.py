@@ -1,0 +1,79 @@
+"""Serves an ASGI application in the running event loop; signals stay with the program around it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from protocol.errors import DaybookError
+
+
+class AddressTakenError(DaybookError):
+    """The address cannot be listened on."""
+
+
+class Server:
+    """An async context manager; port 0 takes a free port, and `url` says which."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int, **options: Any) -> None:
+        self.host = host
+        self.port = port
+        self._app = app
+        self._options = options
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The base address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        listener = _listen(self.host, self.port)
+        self.port = listener.getsockname()[1]
+        settings: dict[str, Any] = {
+            "lifespan": "off",
+            "ws": "none",
+            "log_config": None,
+            "access_log": False,  # an address may hold a token
+            "timeout_graceful_shutdown": 1,
+            **self._options,
+        }
+        self._server = _Quiet(uvicorn.Config(self._app, **settings))
+        self._task = asyncio.create_task(self._server.serve([listener]))
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn tells by this flag only
+            await asyncio.sleep(0.001)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server and self._task:
+            self._server.should_exit = True
+            await self._task
+
+
+class _Quiet(uvicorn.Server):
+    """Leaves the signals to the program it runs in."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as reason:
+        listener.close()
+        raise AddressTakenError(
+            f"Cannot listen on {host}:{port} ({reason.strerror}); choose another port with DAYBOOK_WEB_PORT."
+        ) from None
+    return listener
