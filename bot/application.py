@@ -31,7 +31,7 @@ from bot.turn import Screen, Turn
 from bot.words import languages, words_in
 from diary import Database
 from diary.alerts import note_reachable, note_unreachable
-from diary.arrivals import Waiting, fail, finish
+from diary.arrivals import Waiting, finish, set_aside
 from diary.joining import Person, who_is
 from schedules.sending import Clock
 
@@ -95,24 +95,33 @@ class Chat:
 
     async def work(self, waiting: Waiting) -> None:
         """Handle a kept update to its end: tried again after a failure, at last set aside; it never raises."""
+        try:
+            update = Update.de_json(orjson.loads(waiting.body), self.bot)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, reading it again will not help
+            await self._set_aside(waiting, error)
+            return
         for pause in (*_PAUSES, None):
             try:
-                await self._handle(waiting)
+                await self._handle(update, waiting)
             except Exception as error:  # noqa: BLE001 - one update must not stop the rest
-                name = type(error).__name__
-                log.warning("update_failed", inbox=waiting.inbox_id, error=name, where=_where(error))
-                if await fail(self.db, waiting.inbox_id, because=name):
-                    log.error("update_quarantined", inbox=waiting.inbox_id, error=name)  # noqa: TRY400 - no traceback
+                log.warning(
+                    "update_failed", inbox=waiting.inbox_id, error=type(error).__name__, where=_where(error)
+                )
+                if pause is None:
+                    await self._set_aside(waiting, error)
                     await self._apologise(waiting)
-                    return
-                if pause is not None:
+                else:
                     await asyncio.sleep(pause)
             else:
                 await finish(self.db, waiting.inbox_id, now=self.clock())
                 return
 
-    async def _handle(self, waiting: Waiting) -> None:
-        update = Update.de_json(orjson.loads(waiting.body), self.bot)
+    async def _set_aside(self, waiting: Waiting, error: Exception) -> None:
+        name = type(error).__name__
+        log.error("update_quarantined", inbox=waiting.inbox_id, error=name, where=_where(error))
+        await set_aside(self.db, waiting.inbox_id, because=name)
+
+    async def _handle(self, update: Update, waiting: Waiting) -> None:
         handling = _Handling(waiting.received_at)
         token = _HANDLING.set(handling)
         try:

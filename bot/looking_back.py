@@ -1,6 +1,7 @@
 """What a patient may look at: today's slots, the history as a picture, the answers that may still be changed."""
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from bot.answering import screens_for
@@ -83,7 +84,8 @@ async def ask_change(turn: Turn, patient: Patient, _rest: str) -> None:
         if line.entry is None:
             continue
         screens = await screens_for(turn, patient, line.slot.protocol_id)
-        label = f"{screens.answer(line.entry)} · {screens.name(Asked.of(line.slot))}"
+        answer = screens.answer(replace(line.entry, skip_reason=None))  # a button has room for one line
+        label = f"{answer} · {screens.name(Asked.of(line.slot))}"
         rows.append(((label, turn.data("c", line.slot.id)),))
     if rows:
         await turn.say(Screen(words("change.which"), tuple(rows)))

@@ -11,7 +11,7 @@ from bot.buttons import Buttons
 from bot.limiter import Lane
 from bot.outcomes import classify
 from bot.screens import Asked, Screens
-from bot.turn import Screen
+from bot.turn import Screen, shortened
 from bot.words import words_in
 from diary import Database, DueNotice, DueNudge, Slot
 from diary.answers import look_at
@@ -20,6 +20,8 @@ from diary.notes import text_of_note
 from diary.protocols import protocol_in_use
 from schedules.sending import Clock, SendResult, Sent
 
+# A message holds 4,096 characters; the whole note is in the record.
+_LONGEST_QUOTE = 3000
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -84,7 +86,8 @@ class NoticeSender:
         words, details = words_in(notice.language), notice.details
         lines = [words(f"alert.{details['rule']}", code=details["code"])]
         if "note" in details:
-            lines.append(words("alert.text", text=await text_of_note(self._senders.db, details["note"])))
+            text = await text_of_note(self._senders.db, details["note"])
+            lines.append(words("alert.text", text=shortened(text, _LONGEST_QUOTE)))
         lines.append(words("alert.more", code=details["code"]))
         seen = (words("alert.seen"), buttons.data(chat_id, "as", details["alert"]))
         done = (words("alert.done"), buttons.data(chat_id, "ad", details["alert"]))

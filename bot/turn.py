@@ -18,6 +18,7 @@ from diary.answers import Arrival
 from diary.joining import Person
 
 Rows = tuple[tuple[tuple[str, str], ...], ...]
+_LONGEST_TEXT = 4096
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -35,6 +36,11 @@ class Screen:
         return InlineKeyboardMarkup(
             [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in self.rows]
         )
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters, with a sign where it was cut."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class Turn:
         """Answer with a message of its own."""
         return await self.bot.send_message(
             self.chat_id,
-            screen.text,
+            shortened(screen.text, _LONGEST_TEXT),
             reply_markup=screen.markup(),
             link_preview_options=_NO_PREVIEW,
             rate_limit_args=Lane.REPLY,
@@ -100,7 +106,7 @@ class Turn:
         """Change a message of ours; one that cannot be changed any more is followed by a new one."""
         try:
             await self.bot.edit_message_text(
-                screen.text,
+                shortened(screen.text, _LONGEST_TEXT),
                 chat_id=self.chat_id,
                 message_id=message_id,
                 reply_markup=screen.markup(),

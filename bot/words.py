@@ -7,8 +7,8 @@ from importlib.resources import files
 from io import BytesIO
 from typing import Any
 
-from babel.core import Locale
-from babel.dates import format_date, format_time, get_timezone_location
+from babel.core import Locale, get_global
+from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
@@ -70,8 +70,12 @@ class Words:
         return self.stamp(local)
 
     def place(self, zone: str) -> str:
-        """The city a time zone is named after."""
-        return get_timezone_location(zone, locale=self.locale, return_city=True)
+        """The city a time zone is named after; CLDR keeps some under the name the zone had before."""
+        known = self.locale.time_zones
+        for name in (zone, *(old for old, new in get_global("zone_aliases").items() if new == zone)):
+            if city := known.get(name, {}).get("city"):
+                return str(city)
+        return zone.rpartition("/")[2].replace("_", " ")
 
 
 @cache

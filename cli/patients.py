@@ -63,7 +63,8 @@ def add(
             now=now,
         )
         zone = timezone or clinic.timezone
-        return Issued(made, f"{code} is added at {clinic.code}; the trial begins on {day(first_day)}.", zone)
+        past = ", which is past" if first_day < start_of("today", zone=zone, now=now) else ""
+        return Issued(made, f"{code} is added at {clinic.code}; the trial begins on {day(first_day)}{past}.", zone)
 
     asyncio.run(invites.invite(issue, settings=settings, qr=qr, as_json=as_json))
 

@@ -199,8 +199,8 @@ def _as_row(calendar: _Calendar) -> dict[str, Any]:
 def _told(calendar: _Calendar) -> Iterator[str]:
     trial = calendar.protocol.trial
     days = counted(calendar.protocol.days, "day")
-    yield f"{trial.title}\n{trial.id} {trial.version}, {days} from {day(calendar.first_day)}, {calendar.zone}"
-    yield "Times are the patient's; +1 is the day after."
+    begins = f"{days} from {day(calendar.first_day)}, {calendar.zone}"
+    yield f"{trial.title}\n{trial.id} {trial.version}, {begins}; +1 is the day after"
     for phase in calendar.protocol.phase:
         counts = Counter(slot.item for slot in calendar.of(phase))
         figures = ", ".join(f"{item} {count}" for item, count in counts.items()) or "nothing is asked"

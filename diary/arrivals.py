@@ -9,8 +9,6 @@ from storage import inbox
 from storage.database import Database
 from storage.records import InboxUpdate
 
-TRIES = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -54,10 +52,7 @@ async def finish(db: Database, inbox_id: int, *, now: datetime) -> None:
         await inbox.finish_update(conn, inbox_id, now=now)
 
 
-async def fail(db: Database, inbox_id: int, *, because: str) -> bool:
-    """Count a failed handling; after the last try set the update aside and say True. `because` names a class."""
+async def set_aside(db: Database, inbox_id: int, *, because: str) -> None:
+    """Put an update that cannot be handled into quarantine, sealed and whole; `because` names a class."""
     async with db.write() as conn:
-        if await inbox.count_try(conn, inbox_id) < TRIES:
-            return False
         await inbox.quarantine_update(conn, inbox_id, because=because)
-        return True

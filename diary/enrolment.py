@@ -151,7 +151,8 @@ async def change_status(
         patient = await patients.patient_by_id(conn, patient_id)
         if patient.status is status:
             return patient
-        if status not in PATIENT_MOVES[patient.status]:
+        agreed = patient.status is not PatientStatus.INVITED or status is not PatientStatus.ACTIVE
+        if status not in PATIENT_MOVES[patient.status] or not agreed:  # only a consent makes somebody active
             raise NotAllowedError(f"{patient.code} is {patient.status} and cannot become {status}.")
         audit = await write_audit(
             conn,

@@ -119,7 +119,8 @@ def plan(protocol: Protocol, enrolment: Enrolment) -> tuple[PlannedSlot, ...]:
             if item.id == item_id
             for slot in _slots_of(protocol, phase, item, enrolment)
         ]
-        slots += _kept_apart(protocol, sorted(of_item, key=lambda slot: (slot.due_at, slot.local_date, slot.n)))
+        of_item.sort(key=lambda slot: (slot.due_at, slot.local_date, slot.n))
+        slots += _kept_apart(protocol, of_item, enrolment.zones)
     standing = enrolment.standing
     return tuple(sorted((_standing(slot, standing) for slot in slots), key=lambda slot: (slot.due_at, slot.item)))
 
@@ -172,36 +173,40 @@ def _end_of(protocol: Protocol, phase: Phase, starts: Mapping[str, date]) -> dat
 def _due(local_date: date, wall: time, zones: Sequence[ZoneSince]) -> tuple[datetime, str, Label | None] | None:
     """The instant of a wall time for a patient whose zone may have changed on the way.
 
-    The first zone in which the instant lies while that zone is in force decides. A wall time that
-    was jumped over by travelling east falls at the change itself, as in a clock's own gap.
+    The first zone whose clock reaches the wall time while the patient lives in it decides, and no later journey
+    does: the slot may have been asked for by then. A wall time that was jumped over by travelling east falls
+    at the change itself, as in a clock's own gap.
     """
-    jumped: tuple[datetime, str] | None = None
     for here, after in zip(zones, [*zones[1:], None], strict=True):
         if not date_exists(local_date, here.zone):
             continue
         due_at = instant(local_date, wall, here.zone)
         begins = here.since if here is not zones[0] else datetime.min.replace(tzinfo=UTC)
         ends = after.since if after else datetime.max.replace(tzinfo=UTC)
-        if begins <= due_at < ends:
+        if due_at < begins:
+            return begins, here.zone, Label.ZONE_CHANGE
+        if due_at < ends:
             plain = due_at.astimezone(zone_of(here.zone)).replace(tzinfo=None) == datetime.combine(local_date, wall)
             return due_at, here.zone, None if plain else Label.CLOCK_GAP
-        if due_at < begins and jumped is None:
-            jumped = (begins, here.zone)
-    return (*jumped, Label.ZONE_CHANGE) if jumped else None
+    return None
 
 
-def _kept_apart(protocol: Protocol, slots: list[PlannedSlot]) -> Iterator[PlannedSlot]:
+def _kept_apart(
+    protocol: Protocol, slots: Sequence[PlannedSlot], zones: Sequence[ZoneSince]
+) -> Iterator[PlannedSlot]:
     """One item's slots in order, no window running into the next; a slot crowded out by travel is excused.
 
     A dose less than its minimum gap from its neighbour, or any slot whose window would be empty, must not
-    be asked for: two doses in one hour is the accident that a change of zone would otherwise cause.
+    be asked for: two doses in one hour is the accident that a change of zone would otherwise cause. The later
+    one gives way, since the earlier may have been asked for when the next journey begins; only a slot shifted
+    to the journey itself leaves the place to a regular one of the same stay, which was known at that moment.
     """
     kept: list[PlannedSlot] = []
     for slot in slots:
         neighbour = next((other for other in reversed(kept) if other.excused_because is None), None)
         if neighbour is None or not _too_close(protocol, neighbour, slot):
             kept.append(slot)
-        elif neighbour.label is Label.ZONE_CHANGE and slot.label is not Label.ZONE_CHANGE:
+        elif _is_makeshift(neighbour, slot) and _stay(zones, neighbour) == _stay(zones, slot):
             kept[kept.index(neighbour)] = _crowded_out(neighbour)
             kept.append(slot)
         else:
@@ -216,10 +221,19 @@ def _kept_apart(protocol: Protocol, slots: list[PlannedSlot]) -> Iterator[Planne
         yield clipped.get(slot.key, slot)
 
 
+def _is_makeshift(before: PlannedSlot, after: PlannedSlot) -> bool:
+    return before.label is Label.ZONE_CHANGE and after.label is not Label.ZONE_CHANGE
+
+
+def _stay(zones: Sequence[ZoneSince], slot: PlannedSlot) -> int:
+    """Count the journeys before a slot falls due."""
+    return sum(zone.since <= slot.due_at for zone in zones[1:])
+
+
 def _too_close(protocol: Protocol, before: PlannedSlot, after: PlannedSlot) -> bool:
-    """Tell whether a shifted slot lies so near its neighbour that asking for both would be wrong."""
+    """Tell whether a journey brings a slot so near its neighbour that asking for both would be wrong."""
     between = after.due_at - before.due_at
-    if Label.ZONE_CHANGE in (before.label, after.label):
+    if before.zone != after.zone or Label.ZONE_CHANGE in (before.label, after.label):
         return between < (protocol.item(after.phase, after.item).min_gap or timedelta(hours=1))
     return not between
 

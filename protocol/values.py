@@ -47,13 +47,13 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?$", "examples": ["45m", "9h"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["45m", "9h"]}),
 ]
 Wall = Annotated[
     time,
     BeforeValidator(parse_wall),
     PlainSerializer(format_wall),
-    WithJsonSchema({"type": "string", "pattern": r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["09:00"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_WALL.pattern}$", "examples": ["09:00"]}),
 ]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 

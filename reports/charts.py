@@ -234,7 +234,7 @@ def _draw_grid(axes: Any, grid: Grid, script: Script, row_height: float) -> None
         for x, day in enumerate(grid.days):
             if (figures := row.days.get(day)) is not None:
                 _draw_cell(axes, x, y, figures, scale)
-    axes.set_ylim(len(grid.rows) - 0.5, -0.5)
+    axes.set_ylim(max(len(grid.rows), 1) - 0.5, -0.5)
     day_axis(axes, grid.days[0], grid.days[-1], script)
     if row_height < 12:  # noqa: PLR2004 - below this no name can be read
         axes.set_yticks([])

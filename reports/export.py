@@ -38,7 +38,7 @@ async def export_csv(db: Database, out: Path, *, site: str | None = None, now: d
     """Write the trial, or one site's part of it, as CSV files into the new or empty folder `out`."""
     _refuse_used(out)
     with _whole_or_nothing(out) as folder:
-        async with db.read() as conn:
+        async with extracts.unhurried_view(db, folder) as conn:
             wanted = Wanted(conn, await _site_id(conn, site), now)
             written = [await _write(folder, file, wanted) for file in FILES]
         return [*written, _write_dictionary(folder)]

@@ -15,6 +15,7 @@ from diary import Database, DueNotice, DueNudge, SendOutcome
 from diary.alerts import note_unreachable
 from diary.protocols import protocol_of
 from protocol.calendar import next_nudge, out_of_quiet_hours
+from protocol.model import Protocol
 from schedules.sending import PutBack, Refusal, Refused, Sender, SendResult, Sent, Unknown
 from storage import sends
 from storage import slots as ledger
@@ -23,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 # A batch is about what a bot may say in a second: what is claimed waits for its turn no longer than that.
 BATCH = 25
-# A message this late is not simply on its way any more, so the quiet hours hold for it anew.
-_LATE = timedelta(minutes=10)
+# A message planned for the last moment before the quiet hours may be this long on its way.
+_GRACE = timedelta(minutes=10)
 _TRY_TOKEN_AGAIN = timedelta(minutes=1)
 _UNREACHABLE = {Refusal.BLOCKED: "blocked", Refusal.GONE: "gone", Refusal.NOT_STARTED: "blocked"}
 
@@ -53,16 +54,22 @@ async def _claim(db: Database, due: list[DueNudge], *, now: datetime) -> list[_C
         await ledger.forget_closed_nudges(conn, now=now)
         for nudge in due:
             protocol = await protocol_of(db, conn, nudge.protocol_id)
-            quiet_until = out_of_quiet_hours(protocol, now, nudge.zone)
-            if quiet_until > now and now - nudge.next_nudge_at > _LATE:
+            if (quiet_until := _quiet_until(protocol, nudge, now)) is not None:
                 await sends.hold_nudge(conn, nudge, until=quiet_until)
                 continue
             item = protocol.item(nudge.phase, nudge.item)
-            then_at = next_nudge(protocol, item, nudge.due_at, nudge.closes_at, nudge.zone, after=now)
+            then_at = next_nudge(protocol, item, nudge.due_at, nudge.closes_at, nudge.lives_in, after=now)
             send_id = await sends.claim_nudge(conn, nudge, then_at=then_at, now=now)
             if send_id is not None:
                 claimed.append(_Claimed(send_id, nudge))
     return claimed
+
+
+def _quiet_until(protocol: Protocol, nudge: DueNudge, now: datetime) -> datetime | None:
+    """When the night ends that a message would disturb, however it came to be sent at night; None by day."""
+    began = now - _GRACE
+    until = out_of_quiet_hours(protocol, now, nudge.lives_in)
+    return until if until > now and out_of_quiet_hours(protocol, began, nudge.lives_in) > began else None
 
 
 async def _send(db: Database, sender: Sender[DueNudge], claimed: _Claimed, *, now: datetime, began: float) -> None:

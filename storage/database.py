@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from protocol.errors import SchemaError, SettingsError
@@ -49,7 +49,7 @@ class Database:
             self._writer = await self._write_engine.connect()
             if schema_checked:
                 await self._check_schema()
-        except (OperationalError, sqlite3.Error) as error:
+        except (DatabaseError, sqlite3.Error) as error:
             await self.close()
             raise SettingsError(_unusable(self.url, error)) from None
         except SchemaError:
@@ -90,7 +90,8 @@ class Database:
             return {}
         async with self.write() as conn:
             names = ("journal_mode", "synchronous", "foreign_keys")
-            return {name: (await conn.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in names}
+            found = {name: (await conn.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in names}
+        return {"sqlite": sqlite3.sqlite_version, **found}
 
     async def _check_schema(self) -> None:
         async with self.write() as conn:

@@ -4,15 +4,18 @@ The counts name the bare table and the site only: a join that lost or doubled li
 No line has a chat, a name, a message's number or an alert's details.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, select
 
 from storage import tables
-from storage.database import Connection
+from storage.database import Connection, Database
 from storage.records import Record
 from storage.states import state_of_slot
 
@@ -197,6 +200,40 @@ class OutageLine(Record):
     began_at: datetime
     ended_at: datetime
     slots_touched: int
+
+
+@asynccontextmanager
+async def unhurried_view(db: Database, folder: Path) -> AsyncIterator[Connection]:
+    """One consistent view that may be read for minutes; `folder`, open to us alone, has room for a copy.
+
+    With a rollback journal (storage/database.py says when) a reader keeps every writer from committing, and after
+    ten seconds an answer would be refused. So a copy is read there, which takes seconds to make, and goes again.
+    """
+    async with db.read() as conn:
+        if conn.dialect.name != "sqlite" or await _has_wal(conn):
+            yield conn
+            return
+        path = folder / "copy.db"
+        await _copy(conn, path)
+    copy = Database(f"sqlite:///{path}", db.keys)
+    try:
+        async with copy.read() as conn:
+            yield conn
+    finally:
+        await copy.close()
+        path.unlink()
+
+
+async def _has_wal(conn: Connection) -> bool:
+    return bool((await conn.exec_driver_sql("PRAGMA journal_mode")).scalar_one() == "wal")
+
+
+async def _copy(conn: Connection, path: Path) -> None:
+    driver = (await conn.get_raw_connection()).driver_connection
+    assert driver is not None
+    # SQLite's own backup: consistent, whatever is written meanwhile. It runs in the driver's thread.
+    with closing(sqlite3.connect(path, check_same_thread=False)) as target:
+        await driver.backup(target)
 
 
 async def _lines(wanted: Wanted, query: Select[Any], record: type[Line]) -> AsyncIterator[Sequence[Line]]:

@@ -58,14 +58,6 @@ async def finish_update(conn: Connection, inbox_id: int, *, now: datetime) -> No
     await conn.execute(update(_i).where(_i.c.id == inbox_id).values(done_at=now, sealed=None))
 
 
-async def count_try(conn: Connection, inbox_id: int) -> int:
-    """Count a handling that failed and give how many there were."""
-    row = await conn.execute(
-        update(_i).where(_i.c.id == inbox_id).values(tries=_i.c.tries + 1).returning(_i.c.tries)
-    )
-    return int(row.scalar_one())
-
-
 async def quarantine_update(conn: Connection, inbox_id: int, *, because: str) -> None:
     """Set an update aside that cannot be handled; it stays sealed and whole for a person to look at."""
     await conn.execute(update(_i).where(_i.c.id == inbox_id).values(quarantined_because=because))

@@ -89,7 +89,9 @@ async def set_phase_starts(
 
 
 async def add_zone(conn: Connection, patient_id: int, *, since: datetime, zone: str, audit: AuditId) -> None:
-    """Note that the patient lives in another zone from an instant on."""
+    """Note that the patient lives in another zone from an instant on; the last word of an instant holds."""
+    zones = tables.patient_zones
+    await conn.execute(delete(zones).where(zones.c.patient_id == patient_id, zones.c.since == since))
     await conn.execute(
         insert(tables.patient_zones),
         {"patient_id": patient_id, "since": since, "zone": zone, "audit_id": audit},

@@ -161,6 +161,7 @@ class DueNudge(Record):
     item: str
     kind: str
     zone: str
+    lives_in: str  # the zone of the patient now, whose nights count
     utc_offset_minutes: int
     local_date: date
     n: int
@@ -201,4 +202,3 @@ class InboxUpdate(Record):
     update_id: int
     sealed: bytes
     received_at: datetime
-    tries: int

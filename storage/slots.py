@@ -178,7 +178,8 @@ async def forget_closed_nudges(conn: Connection, *, now: datetime) -> None:
 
 
 def _due(now: datetime) -> Any:
-    p, c = tables.patients, tables.contacts
+    p, c, z = tables.patients, tables.contacts, tables.patient_zones
+    lives_in = select(z.c.zone).where(z.c.patient_id == _s.c.patient_id).order_by(z.c.since.desc()).limit(1)
     return (
         select(
             _s.c.id.label("slot_id"),
@@ -188,6 +189,7 @@ def _due(now: datetime) -> Any:
             _s.c.item,
             _s.c.kind,
             _s.c.zone,
+            lives_in.scalar_subquery().label("lives_in"),
             _s.c.utc_offset_minutes,
             _s.c.local_date,
             _s.c.n,
@@ -209,7 +211,7 @@ def _due(now: datetime) -> Any:
 
 async def due_nudges(conn: Connection, *, now: datetime, limit: int) -> list[DueNudge]:
     """Slots whose next message is due, the longest overdue first."""
-    query = _due(now).order_by(_s.c.next_nudge_at).limit(limit)
+    query = _due(now).order_by(_s.c.next_nudge_at, _s.c.due_at).limit(limit)
     return [DueNudge.of(row) for row in await conn.execute(query)]
 
 

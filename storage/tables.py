@@ -388,7 +388,6 @@ inbox = _table(
     Column("digest", LargeBinary, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("sealed", LargeBinary),
-    Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("done_at", Instant),
     Column("quarantined_because", Text),
     # Update ids are not monotonic after a quiet week, so the content counts too.

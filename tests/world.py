@@ -9,8 +9,9 @@ from datetime import datetime
 from bot.application import build_bot
 from bot.limiter import Pacer
 from bot.service import Service
-from diary import Database
+from diary import SYSTEM, Database
 from diary.service import next_message_at
+from diary.team import add_staff
 from rehearsal.accounts import Account
 from rehearsal.clock import Clock
 from rehearsal.inprocess import InProcessRequest
@@ -77,6 +78,16 @@ class World:
         await self.tap(person, "English", "I agree", "Yes", evening)
         return person
 
+    async def nurse(self, code: str = "nour", *, role: str = "coordinator", site: str = "main") -> Person:
+        """A staff member of a site who has joined the chat by her own invite."""
+        invite = await add_staff(
+            self.db, code=code, role=role, sites=[site], language="en", actor=SYSTEM, now=self.clock()
+        )
+        person = self.telegram.person(code, language_code="en")
+        person.press_start(self.account, invite.token)
+        await self.settle()
+        return person
+
 
 @asynccontextmanager
 async def living(stage: Stage, *, start: datetime = T0) -> AsyncIterator[World]:
@@ -88,9 +99,7 @@ async def living(stage: Stage, *, start: datetime = T0) -> AsyncIterator[World]:
     bot = build_bot(
         account.token, "http://telegram.invalid", pacer=Pacer(per_bot=None, per_chat=None), request=request
     )
-    service = Service(
-        stage.db, bot, clock, fresh_client=lambda: InProcessRequest(telegram), watches_outages=False
-    )
+    service = Service(stage.db, bot, clock, fresh_client=lambda: InProcessRequest(telegram), watches_outages=False)
     stop = asyncio.Event()
     running = asyncio.create_task(service.run(stop, heartbeat=False))
     world = World(stage, clock, telegram, account, service)

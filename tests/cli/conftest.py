@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import pytest
 from cli.main import run
 from cli.settings import load_settings
 from cli.wiring import clock, opened
+from diary.protocols import adopt_protocol
+from protocol.load import load_protocol
 from rehearsal.server import Server
 from rehearsal.telegram import TOKEN, Telegram
-from tests.cast import Stage
+from tests.cast import T0, Stage
 from tests.conftest import KEY
 
 NOBODY = "http://127.0.0.1:9"
@@ -43,12 +46,13 @@ class Said:
             assert word in self.err, self.err
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shell:
-    """A user's folder and the command line in it."""
+    """A user's folder and the command line in it, at a time of its own."""
 
     folder: Path
     capture: pytest.CaptureFixture[str]
+    now: datetime = T0
 
     def __call__(self, *arguments: object) -> Said:
         code = run([str(argument) for argument in arguments])
@@ -60,7 +64,8 @@ class Shell:
 
         async def go() -> Any:
             async with opened(load_settings()) as db:
-                return await does(Stage(db))
+                protocol_id = await adopt_protocol(db, load_protocol("magnesium-clbp"), now=T0)
+                return await does(Stage(db, protocol_id))
 
         return asyncio.run(go())
 
@@ -72,7 +77,9 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("DAYBOOK_TELEGRAM_API", NOBODY)
-    return Shell(folder, capsys)
+    shell = Shell(folder, capsys)
+    monkeypatch.setattr("cli.wiring.clock", lambda: shell.now)
+    return shell
 
 
 @pytest.fixture

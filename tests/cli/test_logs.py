@@ -31,7 +31,7 @@ def logged(shell: Shell, monkeypatch, log_format: str) -> str:
     )
     logging.getLogger("httpx").warning("went to %s", f"https://example.org/bot{TOKEN}/x")
     try:
-        raise ValueError(f"no {TOKEN}")
+        int(f"no {TOKEN}")
     except ValueError:
         log.exception("failed")
     return shell.capture.readouterr().err

@@ -1,14 +1,16 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer.main
 
 from cli import main
 from cli.main import DOORS, app_for
-from cli.patient_facts import everybody
 from tests.cli.conftest import Shell
+
+ROOT = Path(main.__file__).parent.parent
 
 
 def commands():
@@ -41,9 +43,8 @@ def test_help_is_shown_without_loading_the_heavy_libraries(empty: Shell):
         "import sys; from cli.main import run; assert run(['--help']) == 0; "
         "print(sorted({'sqlalchemy', 'telegram', 'matplotlib', 'aiohttp', 'alembic'} & set(sys.modules)))"
     )
-    root = os.path.dirname(os.path.dirname(main.__file__))
     done = subprocess.run(
-        [sys.executable, "-c", script], env={"PYTHONPATH": root}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
     for door in DOORS:
@@ -100,14 +101,12 @@ def test_ctrl_c_leaves_quietly_with_130(shell: Shell, monkeypatch):
     monkeypatch.setattr("cli.patients.everybody", interrupted)
     said = shell("patient", "list")
     assert (said.code, said.err) == (130, "")
-    assert everybody is not interrupted
 
 
 def test_a_reader_who_goes_away_early_is_no_error(empty: Shell):
-    root = os.path.dirname(os.path.dirname(main.__file__))
     process = subprocess.Popen(
         [sys.executable, "-c", "from cli.main import main; main()", "protocol", "show"],
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -106,7 +106,7 @@ def test_a_number_off_the_scale_is_never_a_score(zero, value):
     after=AFTER,
     bare=st.booleans(),
 )
-def test_a_fraction_is_never_rounded(whole, mark, part, before, after, bare):
+def test_a_fraction_is_never_rounded(*, whole, mark, part, before, after, bare):
     text = f"{before}{'' if bare else whole}{mark}{part}{after}"
     assert read_score(text, NRS) is Unclear.NOT_WHOLE
 

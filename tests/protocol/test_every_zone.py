@@ -6,6 +6,7 @@ time belongs to the first instant whose local time has reached it.
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -114,5 +115,5 @@ def test_no_two_windows_of_an_item_overlap_across_a_change():
                 for slot in planned(protocol, change.astimezone(ZoneInfo(zone)).date() - 2 * DAY, zone)
                 if slot.excused_because is None
             ]
-            for slot, following in zip(slots, slots[1:], strict=False):
+            for slot, following in pairwise(slots):
                 assert slot.closes_at <= following.opens_at

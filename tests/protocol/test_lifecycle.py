@@ -59,6 +59,4 @@ def test_every_state_can_be_reached_from_the_first():
 
 
 def test_the_page_shows_the_tables_as_they_are():
-    assert PAGE.read_text(encoding="utf-8") == TEXT.format(
-        patient=diagram(PATIENT_MOVES), send=diagram(SEND_MOVES)
-    )
+    assert PAGE.read_text(encoding="utf-8") == TEXT.format(patient=diagram(PATIENT_MOVES), send=diagram(SEND_MOVES))

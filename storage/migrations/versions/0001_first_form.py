@@ -54,7 +54,6 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", columns.Instant(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=True),
-        sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("done_at", columns.Instant(), nullable=True),
         sa.Column("quarantined_because", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("inbox_pk")),

@@ -1,0 +1,81 @@
+from datetime import timedelta
+
+import pytest
+
+from cli.doctor import _compared
+from cli.wiring import clock
+from diary.service import beat
+from rehearsal.telegram import TOKEN
+from tests.cast import T0
+from tests.cli.conftest import NOBODY, Shell
+
+
+def findings(said):
+    return {check["check"]: (check["ok"], check["says"]) for check in said.json["checks"]}
+
+
+def test_a_doctor_who_finds_nothing_to_mend_leaves_with_0(online: Shell):
+    online.now = clock()
+    said = online("doctor", "--json")
+    assert (said.code, said.json["ok"]) == (0, True)
+    found = findings(said)
+    assert set(found) == {
+        "settings",
+        "key",
+        "protocol",
+        "database",
+        "disk",
+        "sites",
+        "clock",
+        "token",
+        "telegram",
+    }
+    assert "@daybook_rehearsal_bot" in found["token"][1]
+    assert "journal mode" in found["database"][1]
+
+
+def test_for_people_each_line_begins_with_ok_or_mend(online: Shell, monkeypatch):
+    online.now = clock()
+    monkeypatch.delenv("DAYBOOK_BOT_TOKEN")
+    said = online("doctor")
+    assert said.code == 1
+    marks = [line.split()[0] for line in said.out.splitlines()]
+    assert set(marks) == {"ok", "mend"}
+    assert marks.count("mend") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("BOT_TOKEN", "123456:not-a-bots-token", "token", "@BotFather"),
+        ("TELEGRAM_API", NOBODY, "token", "cannot be reached"),
+        ("PROTOCOL", "mine.toml", "protocol", "no such file"),
+        ("DATABASE_URL", "sqlite:///no.db", "database", "daybook init"),
+        ("SECRET_KEY", "short", "key", "32 bytes"),
+        ("WEB_PRT", "1", "settings", "DAYBOOK_WEB_PRT"),
+        ("LOG_LEVEL", "loud", "settings", "debug, info"),
+    ],
+)
+def test_what_is_wrong_is_found_with_its_mend(online: Shell, monkeypatch, wrong):
+    name, value, check, mend = wrong
+    monkeypatch.setenv(f"DAYBOOK_{name}", value)
+    said = online("doctor", "--json")
+    ok, says = findings(said)[check]
+    assert (said.code, ok) == (1, False)
+    assert mend in says
+    assert TOKEN not in said.out
+    assert "not-a-bots-token" not in said.out
+
+
+def test_a_clock_that_went_back_is_found(online: Shell):
+    online.behind(lambda stage: beat(stage.db, "serve", now=T0 + timedelta(days=2)))
+    ok, says = findings(online("doctor", "--json"))["clock"]
+    assert not ok
+    assert "NTP" in says
+
+
+def test_a_clock_that_differs_from_telegrams_is_found():
+    assert _compared(T0, T0 + timedelta(seconds=3)).ok
+    found = _compared(T0, T0 - timedelta(minutes=2))
+    assert not found.ok
+    assert "120 s apart" in found.says

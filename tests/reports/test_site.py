@@ -1,0 +1,122 @@
+from datetime import date, timedelta
+
+from diary import SYSTEM, PatientStatus, alerts
+from diary.alerts import note_unreachable, raise_alert
+from diary.enrolment import change_status, patient_id_of
+from protocol.load import load_protocol
+from reports.adherence import Figures
+from reports.site import SilentPatient, adherence_table, grid, open_alerts, silent, unreachable
+from storage import contacts
+from storage import slots as ledger
+from tests.cast import T0, Stage, cairo
+from tests.reports.diary_of import say, scored
+
+FRIDAY = cairo("2026-11-27 10:00")
+
+
+async def test_the_table_has_a_line_for_every_patient_with_its_denominator(stage: Stage, amina, elsewhere):
+    main, coast = await adherence_table(stage.db, None, FRIDAY)
+
+    assert (main.code, main.site, main.status, main.figures.answered, main.figures.expected) == (
+        "P-001",
+        "main",
+        PatientStatus.ACTIVE,
+        4,
+        6,
+    )
+    assert main.last_answer_at == cairo("2026-11-26 23:00")
+    assert (coast.code, coast.figures.answered, coast.figures.expected, coast.last_answer_at) == (
+        "P-900",
+        0,
+        5,
+        None,
+    )
+    assert await adherence_table(stage.db, elsewhere, FRIDAY) == [coast]
+    assert await adherence_table(stage.db, frozenset(), FRIDAY) == []
+
+
+async def test_silent_means_no_answer_on_the_days_the_protocols_rule_names(stage: Stage):
+    amina = await stage.joined()
+    await say(stage, amina.id, "pain 2026-11-24", scored(3), "2026-11-24 20:00")
+    assert load_protocol("magnesium-clbp").protocol.alert_of("silent-days").days == 3
+
+    # Nothing on the 25th and 26th; of the 27th the infusion closes at 23:00, and that makes three.
+    assert await silent(stage.db, None, cairo("2026-11-27 22:59")) == []
+    assert await silent(stage.db, None, cairo("2026-11-27 23:00")) == [
+        SilentPatient("P-001", "main", 3, date(2026, 11, 24), cairo("2026-11-24 20:00"))
+    ]
+
+
+async def test_silence_is_what_the_alert_rule_says_it_is(stage: Stage, amina, elsewhere):
+    codes = {"P-001": amina.id, "P-900": await patient_id_of(stage.db, "P-900")}
+    seen = set()
+    for hours in range(0, 8 * 24, 3):
+        now = cairo("2026-11-24 00:30") + timedelta(hours=hours)
+        called = set()
+        for code, patient_id in codes.items():
+            async with stage.db.read() as conn:
+                closed = await ledger.slots_of_patient(conn, patient_id, now=now, states=alerts._CLOSED)
+            if alerts._silent([slot for slot in closed if slot.due_at <= now], 3):
+                called.add(code)
+        assert {patient.code for patient in await silent(stage.db, None, now)} == called
+        seen.add(frozenset(called))
+    assert seen == {frozenset(), frozenset({"P-900"}), frozenset({"P-001", "P-900"})}
+
+
+async def test_who_never_answered_is_silent_from_the_beginning(stage: Stage, elsewhere):
+    [found] = await silent(stage.db, elsewhere, FRIDAY)
+    assert (found.code, found.days, found.answered_on, found.last_answer_at) == ("P-900", 3, None, None)
+
+
+async def test_who_paused_is_not_called_silent(stage: Stage, elsewhere):
+    patient_id = await patient_id_of(stage.db, "P-900")
+    await change_status(
+        stage.db, patient_id=patient_id, status=PatientStatus.PAUSED, actor=SYSTEM, reason="rests", now=FRIDAY
+    )
+    assert await silent(stage.db, None, FRIDAY) == []
+
+
+async def test_unreachable_names_the_patient_and_why(stage: Stage, amina, elsewhere):
+    async with stage.db.read() as conn:
+        contact = await contacts.contact_of_patient(conn, amina.id)
+    assert await unreachable(stage.db, None) == []
+    await note_unreachable(stage.db, contact_id=contact.id, reachable="blocked", now=FRIDAY)
+
+    assert [(who.code, who.site, who.because) for who in await unreachable(stage.db, None)] == [
+        ("P-001", "main", "blocked")
+    ]
+    assert await unreachable(stage.db, elsewhere) == []
+
+
+async def test_open_alerts_are_those_of_the_site_that_nobody_closed(stage: Stage, amina, elsewhere):
+    async with stage.db.write() as conn:
+        for key in ("one", "two"):
+            await raise_alert(conn, patient_id=amina.id, rule="note", key=key, details={}, now=FRIDAY)
+    newest, oldest = await open_alerts(stage.db, None)
+    assert (newest.key, oldest.key, newest.code) == ("two", "one", "P-001")
+    assert await open_alerts(stage.db, elsewhere) == []
+
+
+async def test_the_grid_has_a_cell_for_each_day_on_which_something_was_due(stage: Stage, amina):
+    found = await grid(stage.db, None, FRIDAY, 5)
+
+    assert found.days[0] == date(2026, 11, 23)
+    assert found.days[-1] == date(2026, 11, 27)
+    [row] = found.rows
+    assert row.days == {
+        date(2026, 11, 24): Figures(on_time=2),
+        date(2026, 11, 25): Figures(late=1, missed=1),
+        date(2026, 11, 26): Figures(late=1, missed=1),
+        date(2026, 11, 27): Figures(open=1),
+    }
+    assert (row.total.answered, row.total.expected) == (4, 6)
+
+
+async def test_a_grid_of_nobody_is_empty_and_has_no_page(stage: Stage):
+    found = await grid(stage.db, None, T0, 7)
+    assert (len(found.days), found.rows, list(found.pages(10))) == (7, (), [])
+
+
+async def test_a_grid_comes_in_pages(stage: Stage, amina, elsewhere):
+    found = await grid(stage.db, None, FRIDAY, 5)
+    assert [[row.code for row in page.rows] for page in found.pages(1)] == [["P-001"], ["P-900"]]

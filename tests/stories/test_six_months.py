@@ -1,0 +1,117 @@
+"""A whole patient's trial, day by day, from the invite to the export, in each language."""
+
+import csv
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.words import words_in
+from diary.service import next_message_at
+from protocol.calendar import zone_of
+from protocol.load import load_protocol
+from reports.adherence import By, adherence
+from reports.export import export_csv
+from tests.cast import Stage
+from tests.world import World, living
+
+CAIRO = zone_of("Africa/Cairo")
+LAST_DAY = timedelta(days=184)
+
+
+async def join_in(world: World, language: str):
+    """Join as a patient does, always taking the first button, and the third time offered (20:00 comes fifth)."""
+    person = await world.newcomer(language=language)
+    words = words_in(language)
+    await world.tap(person, words("language.name"), words("consent.agree"), words("button.yes"))
+    await world.tap(person, words.digits("20:00"))
+    return person
+
+
+async def live(world: World, person, language: str) -> Counter[str]:
+    """Answer what comes: ratings by tap and by text in turn, doses by tap, every ninth question left alone."""
+    words, said = words_in(language), Counter()
+    repeat = words("question.repeat", moment="@").partition("@")[0]
+    end = world.clock() + LAST_DAY
+    seen = len(person.screen())
+    questions = 0
+    while (at := await next_message_at(world.db, now=world.clock())) is not None and at < end:
+        world.clock.move_to(at)
+        await world.tick()
+        fresh = [m for m in person.screen()[seen:] if not m.mine and len(m.labels) > 2]
+        for question in fresh:
+            first_time = repeat not in question.text
+            questions += first_time
+            if questions % 9 == 0:
+                said["left alone"] += first_time
+                continue
+            if len(question.labels) > 5:
+                score = words.digits(str(questions % 11))
+                if questions % 2:
+                    person.tap(score, message=question)
+                else:
+                    person.type(score)
+                said["rated"] += 1
+            elif questions % 7 == 0:
+                person.tap(words("button.not-taken"), message=question)
+                await world.settle()
+                person.tap(words("button.no-reason"), message=question)
+                said["not taken"] += 1
+            else:
+                person.tap(words("button.taken"), message=question)
+                said["taken"] += 1
+            await world.settle()
+        seen = len(person.screen())
+    world.clock.move_to(end)
+    await world.tick()
+    return said
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_a_whole_patient_from_invite_to_export(stage: Stage, tmp_path: Path, language: str):
+    async with living(stage) as world:
+        person = await join_in(world, language)
+        said = await live(world, person, language)
+
+        figures = {row.key["item"]: row.figures for row in await adherence(world.db, now=world.clock(), by=By.ITEM)}
+        assert {item: f.expected for item, f in figures.items()} == {"infusion": 14, "pain": 74, "capsule": 56}
+        answered = sum(f.on_time + f.late for f in figures.values())
+        assert answered == said["rated"] + said["taken"] + said["not taken"]
+        assert sum(f.missed for f in figures.values()) == said["left alone"] == 144 // 9
+        assert figures["capsule"].taken + figures["infusion"].taken == said["taken"]
+
+        written = {file.name: file.rows for file in await export_csv(world.db, tmp_path / "out", now=world.clock())}
+        assert written["entries.csv"] == answered
+        assert written["slots.csv"] == 144
+        with (tmp_path / "out" / "entries.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert Counter(row["source"] for row in rows).keys() == {"button", "text"}
+        night = [m.at.astimezone(CAIRO).time() for m in person.screen() if not m.mine and len(m.labels) > 2]
+        assert all(7 <= at.hour < 23 for at in night)
+        assert all(call.ok for call in world.telegram.sent), [
+            c.description for c in world.telegram.sent if not c.ok
+        ]
+
+
+async def test_no_message_names_a_drug_a_disease_or_the_study(stage: Stage):
+    async with living(stage) as world:
+        person = await join_in(world, "en")
+        await live(world, person, "en")
+        title = load_protocol("magnesium-clbp").protocol.trial.title
+
+        told = "\n".join(m.text for m in person.screen() if not m.mine).casefold()
+        for word in ("magnesium", "placebo", "sulphate", "neuropath", "back pain", "mg ", title.casefold()):
+            assert word not in told
+
+
+async def test_another_protocol_of_another_shape_runs_the_same_way(db, tmp_path: Path):
+    stage = Stage(db)
+    await stage.set_up("postop-week", timezone="Europe/Berlin")
+    async with living(stage) as world:
+        person = await world.newcomer()
+        await world.tap(person, "English", "I agree", "Yes", "21:00")
+        await live(world, person, "en")
+        rows = await adherence(world.db, now=world.clock(), by=By.ITEM)
+
+        assert {row.key["item"]: row.figures.expected for row in rows} == {"pain": 21, "tablet": 7}

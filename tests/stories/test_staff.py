@@ -1,0 +1,87 @@
+from datetime import timedelta
+
+from diary import SYSTEM
+from diary.team import add_site, disable_staff
+from tests.cast import T0, cairo
+from tests.world import World
+
+
+async def test_a_nurse_joins_by_her_own_invite_and_is_offered_her_commands(world: World):
+    nour = await world.nurse()
+
+    assert "Welcome, nour." in nour.last.text
+    assert "adherence" in [
+        command["command"] for command in world.telegram.calls("setMyCommands")[-1].parameters["commands"]
+    ]
+
+
+async def test_the_figures_name_their_denominators(world: World):
+    nour, amina = await world.nurse(), await world.patient()
+    await world.go_to(cairo("2026-11-24 09:00"))
+    await world.tap(amina, "Taken")
+    await world.go_to(cairo("2026-11-25 12:30"))
+    await world.type(nour, "/adherence")
+
+    table = next(m for m in reversed(nour.screen()) if "P-001" in m.text)
+    assert "P-001: 1/2 50 %" in table.text  # the infusion answered, the evening missed
+    assert nour.last.photo is not None
+
+
+async def test_one_patient_is_shown_with_state_figures_and_last_answers(world: World):
+    nour, amina = await world.nurse(), await world.patient()
+    await world.go_to(cairo("2026-11-24 20:00"))
+    await world.tap(amina, "7")
+    await world.type(nour, "/patient P-001")
+
+    assert "P-001: active" in nour.last.text
+    assert "pain 7 (on time)" in nour.last.text
+
+
+async def test_another_sites_patient_does_not_exist(world: World):
+    await add_site(world.db, code="north", name="North", timezone="Africa/Cairo", actor=SYSTEM, now=T0)
+    await world.patient()
+    other = await world.nurse("omar", site="north")
+    for command in ("/patient P-001", "/patient P-999"):
+        await world.type(other, command)
+        assert other.last.text == "There is no such patient."
+    await world.type(other, "/adherence", "/silent", "/alerts")
+
+    assert not other.sees("P-001:")
+
+
+async def test_a_statistician_sees_no_patients_in_the_chat(world: World):
+    await world.patient()
+    stella = await world.nurse("stella", role="statistician")
+    await world.type(stella, "/patient P-001", "/adherence")
+
+    assert stella.last.text == "Your role does not see patients here. Please use the export."
+
+
+async def test_three_silent_days_call_the_team_once(world: World):
+    nour = await world.nurse()
+    await world.patient()
+    await world.go_to(cairo("2026-12-01 23:00"))
+
+    silent = [m for m in nour.screen() if "has been silent" in m.text]
+    assert len(silent) == 1
+    await world.type(nour, "/silent")
+    assert "P-001: no answer yet" in nour.last.text
+
+
+async def test_staff_commands_mean_nothing_in_a_patients_chat(world: World):
+    amina = await world.patient()
+    await world.type(amina, "/adherence")
+
+    assert "I do not know this command" in amina.last.text
+
+
+async def test_a_disabled_member_hears_and_sees_nothing(world: World):
+    nour, amina = await world.nurse(), await world.patient()
+    await disable_staff(world.db, code="nour", actor=SYSTEM, now=world.clock())
+    seen = len(nour.screen())
+    await world.type(amina, "/sideeffect dizzy")
+    await world.go_to(world.clock() + timedelta(hours=1))
+    assert len(nour.screen()) == seen
+    await world.type(nour, "/patient P-001")
+
+    assert "P-001:" not in nour.last.text
