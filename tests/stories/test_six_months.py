@@ -11,6 +11,8 @@ from bot.words import words_in
 from diary.service import next_message_at
 from protocol.calendar import zone_of
 from protocol.load import load_protocol
+from rehearsal.chats import Seen
+from rehearsal.people import Person
 from reports.adherence import By, adherence
 from reports.export import export_csv
 from tests.cast import Stage
@@ -29,31 +31,34 @@ async def join_in(world: World, language: str):
     return person
 
 
-async def live(world: World, person, language: str) -> Counter[str]:
-    """Answer what comes: ratings by tap and by text in turn, doses by tap, every ninth question left alone."""
-    words, said = words_in(language), Counter()
-    repeat = words("question.repeat", moment="@").partition("@")[0]
-    end = world.clock() + LAST_DAY
-    seen = len(person.screen())
-    questions = 0
+def slot_of(person: Person, question: Seen) -> str:
+    """Which slot a question's first button is for."""
+    keyboard = person.chat().messages[question.id].keyboard or []
+    return keyboard[0][0]["callback_data"].split(".")[1].partition("~")[0]
+
+
+async def live(world: World, person: Person, language: str) -> Counter[str]:
+    """Answer what comes: ratings by tap and by text in turn, doses by tap; every ninth slot is left alone."""
+    words, said, slots = words_in(language), Counter(), list[str]()
+    end, seen = world.clock() + LAST_DAY, len(person.screen())
     while (at := await next_message_at(world.db, now=world.clock())) is not None and at < end:
         world.clock.move_to(at)
         await world.tick()
-        fresh = [m for m in person.screen()[seen:] if not m.mine and len(m.labels) > 2]
-        for question in fresh:
-            first_time = repeat not in question.text
-            questions += first_time
-            if questions % 9 == 0:
-                said["left alone"] += first_time
+        for question in [m for m in person.screen()[seen:] if not m.mine and len(m.labels) > 2]:
+            slot = slot_of(person, question)
+            if slot not in slots:
+                slots.append(slot)
+            number = slots.index(slot) + 1
+            if number % 9 == 0:
                 continue
             if len(question.labels) > 5:
-                score = words.digits(str(questions % 11))
-                if questions % 2:
+                score = words.digits(str(number % 11))
+                if number % 2:
                     person.tap(score, message=question)
                 else:
                     person.type(score)
                 said["rated"] += 1
-            elif questions % 7 == 0:
+            elif number % 7 == 0:
                 person.tap(words("button.not-taken"), message=question)
                 await world.settle()
                 person.tap(words("button.no-reason"), message=question)
@@ -78,7 +83,7 @@ async def test_a_whole_patient_from_invite_to_export(stage: Stage, tmp_path: Pat
         assert {item: f.expected for item, f in figures.items()} == {"infusion": 14, "pain": 74, "capsule": 56}
         answered = sum(f.on_time + f.late for f in figures.values())
         assert answered == said["rated"] + said["taken"] + said["not taken"]
-        assert sum(f.missed for f in figures.values()) == said["left alone"] == 144 // 9
+        assert sum(f.missed for f in figures.values()) == 144 // 9
         assert figures["capsule"].taken + figures["infusion"].taken == said["taken"]
 
         written = {file.name: file.rows for file in await export_csv(world.db, tmp_path / "out", now=world.clock())}
@@ -89,9 +94,8 @@ async def test_a_whole_patient_from_invite_to_export(stage: Stage, tmp_path: Pat
         assert Counter(row["source"] for row in rows).keys() == {"button", "text"}
         night = [m.at.astimezone(CAIRO).time() for m in person.screen() if not m.mine and len(m.labels) > 2]
         assert all(7 <= at.hour < 23 for at in night)
-        assert all(call.ok for call in world.telegram.sent), [
-            c.description for c in world.telegram.sent if not c.ok
-        ]
+        refused = [call for call in world.telegram.sent if call.method != "getUpdates" and not call.ok]
+        assert refused == []
 
 
 async def test_no_message_names_a_drug_a_disease_or_the_study(stage: Stage):
