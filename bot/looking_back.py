@@ -10,7 +10,9 @@ from bot.screens import Asked
 from bot.turn import Screen, Turn
 from bot.words import Words, words_in
 from diary import Patient, SlotState
+from diary.protocols import protocol_in_use
 from protocol.calendar import zone_of
+from protocol.model import Protocol
 from reports import charts
 from reports import patient as questions
 
@@ -52,8 +54,9 @@ async def history(turn: Turn, patient: Patient, _rest: str) -> None:
     if not past.lines:
         await turn.say(Screen(words("history.empty")))
         return
+    protocol = await protocol_in_use(turn.db, patient.protocol_id)
     picture = await asyncio.to_thread(
-        charts.history_picture, past, language=patient.language, labels=_labels(words)
+        charts.history_picture, past, language=patient.language, labels=_labels(words, protocol)
     )
     await turn.bot.send_photo(
         turn.chat_id,
@@ -64,7 +67,7 @@ async def history(turn: Turn, patient: Patient, _rest: str) -> None:
     )
 
 
-def _labels(words: Words) -> charts.HistoryLabels:
+def _labels(words: Words, protocol: Protocol) -> charts.HistoryLabels:
     return charts.HistoryLabels(
         title=words("history.title"),
         ratings=words("history.ratings"),
@@ -72,6 +75,8 @@ def _labels(words: Words) -> charts.HistoryLabels:
         taken=words("history.taken"),
         not_taken=words("history.not-taken"),
         missed=words("history.missed"),
+        excused=words("history.excused"),
+        items={item.id: item.name.in_language(words.language) for _, item in protocol.items()},
     )
 
 

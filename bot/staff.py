@@ -78,8 +78,16 @@ async def _adherence(turn: Turn, member: StaffMember, _rest: str) -> None:
     ]
     await turn.say(Screen("\n".join(lines)))
     grid = await site.grid(turn.db, scope, turn.now, _HEATMAP_DAYS)
-    picture = await asyncio.to_thread(charts.heatmap_picture, grid, language=member.language)
+    picture = await asyncio.to_thread(
+        charts.heatmap_picture, grid, language=member.language, labels=_heatmap_labels(words)
+    )
     await turn.bot.send_photo(turn.chat_id, picture, filename="adherence.png", rate_limit_args=Lane.REPLY)
+
+
+def _heatmap_labels(words: Words) -> charts.HeatmapLabels:
+    return charts.HeatmapLabels(
+        title=words("heatmap.title"), excused=words("heatmap.excused"), open=words("heatmap.open")
+    )
 
 
 def _rate_line(words: Words, key: str, figures: Figures, **values: str) -> str:

@@ -109,10 +109,8 @@ class Stand:
         nurse = self.telegram.person("Nour", language_code="en")
         patients = await self._patients()
         async with AsyncExitStack() as stack:
-            server = Server(self.telegram, port=port)
             page = self._page(nurse, patients)
-            server.app.routes.extend(page.routes())
-            await stack.enter_async_context(server)
+            server = await stack.enter_async_context(Server(self.telegram, port=port, routes=page.routes()))
             bot = build_bot(self.account.token, server.url, pacer=Pacer(per_bot=None, per_chat=None))
             self.service = Service(self.db, bot, self.clock, watches_outages=False)
             running = asyncio.create_task(self.service.run(stop))

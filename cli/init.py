@@ -106,7 +106,7 @@ def _next_steps(settings: Settings) -> Iterator[str]:
     yield "daybook doctor                                 checks that all is well"
     yield "daybook staff add nour --role coordinator --site main"
     yield "daybook patient add P-001 --start tomorrow     prints the invite"
-    yield "daybook serve                                  starts the bot, the reminders and the staff pages"
+    yield "daybook serve                                  starts the bot, the reminders and the web address"
 
 
 def migrate() -> None:

@@ -33,7 +33,7 @@ DOORS = (
     Door("demo", "cli.demo", "demo", "Try it: no account, no token, no network."),
     Door("init", "cli.init", "init", "Write a .env with a fresh key and create the database."),
     Door("doctor", "cli.doctor", "doctor", "Check that all is well, and say what to mend."),
-    Door("serve", "cli.serve", "serve", "Run the bot, the reminders and the staff pages."),
+    Door("serve", "cli.serve", "serve", "Run the bot, the reminders and the web address."),
     Door("health", "cli.health", "health", "Say whether the service lives, listens and sends in time."),
     Door("migrate", "cli.init", "migrate", "Bring the database up to date."),
     Door("protocol", "cli.protocols", "protocol", "Check a protocol file; print a patient's whole calendar."),

@@ -3,11 +3,11 @@
 Planning itself is pure and lives in `protocol/calendar.py`; see docs/decisions/0001.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from diary.protocols import protocol_of
-from protocol.calendar import PlannedSlot, Standing, plan
+from protocol.calendar import Label, PlannedSlot, Standing, plan
 from storage import patients
 from storage import slots as ledger
 from storage.audit import AuditId
@@ -57,14 +57,32 @@ def difference(planned: tuple[PlannedSlot, ...], existing: list[Slot], *, now: d
         if row is None:
             if whole or slot.due_at >= now:
                 added.append(slot)
-        elif not _is_history(row, now) and slot.due_at >= now and not _same(row, slot):
-            changed.append((row.id, slot))
+        elif not _is_history(row, now):
+            wanted = slot if slot.due_at >= now else _at_its_old_time(row, slot)
+            if not _same(row, wanted):
+                changed.append((row.id, wanted))
     dropped = [row.id for row in rows.values() if not _is_history(row, now)]
     return Difference(tuple(added), tuple(changed), tuple(dropped))
 
 
 def _is_history(row: Slot, now: datetime) -> bool:
     return row.due_at < now or row.nudges > 0 or row.answered_by is not None
+
+
+def _at_its_old_time(row: Slot, slot: PlannedSlot) -> PlannedSlot:
+    """A slot whose new time has passed today keeps its old one; that it is not asked for at all still counts."""
+    asked = slot.excused_because is None and slot.cancelled_because is None
+    return replace(
+        slot,
+        zone=row.zone,
+        utc_offset=timedelta(minutes=row.utc_offset_minutes),
+        opens_at=row.opens_at,
+        due_at=row.due_at,
+        on_time_until=row.on_time_until,
+        closes_at=row.closes_at,
+        label=Label(row.label) if row.label else None,
+        next_nudge_at=(row.next_nudge_at or row.due_at) if asked else None,
+    )
 
 
 def _same(row: Slot, slot: PlannedSlot) -> bool:

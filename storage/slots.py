@@ -53,8 +53,10 @@ async def drop_slots(
     *,
     audit: AuditId,  # noqa: ARG001 - as above
 ) -> None:
-    """Take back slots of the future that nobody was asked for."""
+    """Take back slots of the future that nobody was asked for; a note written about one stays without it."""
     if slot_ids:
+        n = tables.notes
+        await conn.execute(update(n).where(n.c.slot_id.in_(slot_ids)).values(slot_id=None))
         await conn.execute(delete(_s).where(_s.c.id == bindparam("row_id")), [{"row_id": i} for i in slot_ids])
 
 

@@ -20,9 +20,9 @@ class Server:
     """An async context manager; port 0 takes a free port, and `url` says which."""
 
     def __init__(self, app: ASGIApp, host: str, port: int, **options: Any) -> None:
+        self.app = app
         self.host = host
         self.port = port
-        self._app = app
         self._options = options
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -34,6 +34,14 @@ class Server:
         return f"http://{host}:{self.port}"
 
     async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; AddressTakenError where somebody else does."""
         listener = _listen(self.host, self.port)
         self.port = listener.getsockname()[1]
         settings: dict[str, Any] = {
@@ -44,16 +52,21 @@ class Server:
             "timeout_graceful_shutdown": 1,
             **self._options,
         }
-        self._server = _Quiet(uvicorn.Config(self._app, **settings))
+        self._server = _Quiet(uvicorn.Config(self.app, **settings))
         self._task = asyncio.create_task(self._server.serve([listener]))
         while not self._server.started:  # noqa: ASYNC110 - uvicorn tells by this flag only
             await asyncio.sleep(0.001)
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def stop(self) -> None:
+        """Answer what is under way, for a second at most, and stop."""
         if self._server and self._task:
             self._server.should_exit = True
             await self._task
+
+    def stop_listening(self) -> None:
+        """Take no new connections; those there are go on."""
+        for listening in self._server.servers if self._server else []:
+            listening.close()
 
 
 class _Quiet(uvicorn.Server):
@@ -73,7 +86,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as reason:
         listener.close()
-        raise AddressTakenError(
-            f"Cannot listen on {host}:{port} ({reason.strerror}); choose another port with DAYBOOK_WEB_PORT."
-        ) from None
+        why = reason.strerror or "unknown address"
+        raise AddressTakenError(f"Cannot listen on {host}:{port} ({why}); choose another port.") from None
     return listener

@@ -6,7 +6,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from rehearsal import faults
-from rehearsal.server import AddressTakenError, Server
+from rehearsal.server import Server
+from web.server import AddressTakenError
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ async def test_the_host_may_add_routes(http):
 
 
 async def test_a_taken_port_is_named_in_the_error(telegram, server):
-    with pytest.raises(AddressTakenError, match=f"cannot listen on 127.0.0.1:{server.port}.*another port"):
+    with pytest.raises(AddressTakenError, match=f"Cannot listen on 127.0.0.1:{server.port}.*another port"):
         await Server(telegram, port=server.port).start()
 
 

@@ -1,0 +1,108 @@
+"""SIGKILL at seeded moments, again and again, while patients answer: nothing acknowledged is lost or doubled."""
+
+import asyncio
+import os
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rehearsal.faults import Call, silent
+from tests.process.deployment import Deployment, Process, deployed
+from tests.process.patients import Patient, living
+from tests.process.reckoning import reckon, stuck
+
+KILLS = int(os.environ.get("DAYBOOK_KILLS", "15"))
+SEED = 20_261_123
+_SECONDS_A_LIFE = 2.5
+# At each of these a crash leaves something else in hand: a page kept and not confirmed, a question claimed and
+# not written down, an answer recorded and not shown, a receipt shown and the update not finished.
+_CALLS = ("getUpdates", "sendMessage", "editMessageText", "answerCallbackQuery")
+
+
+@dataclass(slots=True)
+class Reaper:
+    """Ends one life of the service after another, by the dice."""
+
+    deployment: Deployment
+    chance: random.Random
+    kills: int = 0
+    restarts: list[float] = field(default_factory=list)
+
+    async def one_life(self) -> None:
+        """Start the service and kill it: while it starts, at some moment, or as a certain call arrives."""
+        telegram, loop = self.deployment.telegram, asyncio.get_running_loop()
+        began, polls = loop.time(), len(telegram.calls("getUpdates"))
+        process = await self.deployment.start()
+        dice = self.chance.random()
+        if dice < 0.15:
+            await asyncio.sleep(self.chance.uniform(0.2, 1.5))
+        else:
+            await self.deployment.polls(after=polls)
+            self.restarts.append(loop.time() - began)
+            if dice < 0.5:
+                await asyncio.sleep(self.chance.uniform(0.0, 1.5))
+            else:
+                await self._call_arrives(process)
+        assert process.handle.returncode in (None, -9), process.said
+        process.kill()
+        await process.ended()
+        self.kills += 1
+
+    async def _call_arrives(self, process: Process) -> None:
+        """Kill it when the n-th call of a kind is on the wire; Telegram carries it out, nobody hears of it."""
+        method, left = self.chance.choice(_CALLS), self.chance.randint(1, 4)
+
+        def strike(call: Call) -> bool:
+            nonlocal left
+            left -= call.method == method
+            if left <= 0:
+                process.kill()
+            return False
+
+        faults = self.deployment.telegram.faults
+        faults.when(strike, silent())
+        try:
+            await process.ended(within=3.0)
+        except TimeoutError:
+            pass
+        finally:
+            faults.clear()
+
+
+async def test_nothing_acknowledged_is_lost_or_doubled_however_often_the_service_is_killed(
+    tmp_path: Path, template: Path, capsys: Any
+):
+    chance = random.Random(SEED)
+    lasts = KILLS * _SECONDS_A_LIFE
+    async with deployed(
+        tmp_path, template, patients=12, ratings=max(4, KILLS // 3), doses=max(2, KILLS // 8)
+    ) as deployment:
+        deployment.fall_due(chance, earliest=-90, latest=lasts - 5)
+        patients = [Patient(person, random.Random(chance.random())) for person in deployment.people]
+        reaper = Reaper(deployment, chance)
+        async with living(patients):
+            while reaper.kills < KILLS:
+                await reaper.one_life()
+            last = await deployment.listening()
+            await _all_answered(deployment, patients)
+        last.stop()
+        assert await last.ended() == 0
+        found = reckon(deployment, patients)
+    with capsys.disabled():
+        print(f"\n{reaper.kills} kills: {found}; polling again {_spread(reaper.restarts)} after a start")  # noqa: T201
+    found.holds()
+    assert found.receipts > 2 * KILLS  # the patients were at it all the time
+
+
+async def _all_answered(deployment: Deployment, patients: list[Patient]) -> None:
+    """Wait until no phone shows a question any more and the service has nothing in hand."""
+    pending = deployment.telegram.only_bot().updates.pending
+    async with asyncio.timeout(60):
+        while any(patient.questions() for patient in patients) or pending() or stuck(deployment):
+            await asyncio.sleep(0.05)
+
+
+def _spread(seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    return f"{ordered[len(ordered) // 2]:.1f} s (at most {ordered[-1]:.1f} s)"
