@@ -126,6 +126,7 @@ class Intake:
         self._chance = chance
         self._client: BaseRequest | None = None
         self._offset: int | None = None
+        self._heard = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until told to stop; raise TokenRefusedError when nothing but a new token can help."""
@@ -160,7 +161,10 @@ class Intake:
 
     async def _poll_or_stop(self, stop: asyncio.Event) -> bytes | None:
         """Ask, but leave at once when told to stop: an answer that is lost then was never confirmed."""
-        poll = asyncio.create_task(self._ask(self._poll_seconds, self._grace_seconds))
+        # The first poll, and the first after trouble, does not wait for news: reminders stand still until it is
+        # known that Telegram can be heard and whether there was an outage.
+        seconds = self._poll_seconds if self._heard else 0
+        poll = asyncio.create_task(self._ask(seconds, self._grace_seconds))
         told = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((poll, told), return_when=asyncio.FIRST_COMPLETED)
@@ -183,6 +187,7 @@ class Intake:
             log.warning("outage_ended", seconds=(ended - began).total_seconds())
             await self._report_gap(began, ended)
         self._last_polled = ended
+        self._heard = True
         self._polled(ended)
 
     async def _report_gap(self, began: datetime, ended: datetime) -> None:
@@ -197,6 +202,7 @@ class Intake:
     async def _recover(self, failure: PollFailedError, failures: int, stop: asyncio.Event) -> None:
         """Say what went wrong, take a fresh client after every third failure in a row, and wait."""
         log.warning("poll_failed", reason=failure.why, in_a_row=failures + 1)
+        self._heard = False
         if (failures + 1) % FRESH_CLIENT_AFTER == 0:
             await self._drop_client()
         seconds = self._backoff.seconds(failures, self._chance())

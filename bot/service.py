@@ -16,7 +16,15 @@ from telegram.request import BaseRequest
 
 from bot.application import Chat, lane_of
 from bot.commands import publish_commands
-from bot.intake import Backoff, Intake, RawUpdate, TokenRefusedError, pause_or_stop
+from bot.intake import (
+    POLL_GRACE_SECONDS,
+    POLL_SECONDS,
+    Backoff,
+    Intake,
+    RawUpdate,
+    TokenRefusedError,
+    pause_or_stop,
+)
 from bot.lanes import Lanes
 from bot.request import LeanRequest
 from bot.sender import NoticeSender, NudgeSender, Senders
@@ -58,7 +66,8 @@ class Service:
         *,
         fresh_client: Callable[[], BaseRequest] = LeanRequest,
         watches_outages: bool = True,
-        poll_seconds: int = 25,
+        poll_seconds: int = POLL_SECONDS,
+        grace_seconds: float = POLL_GRACE_SECONDS,
     ) -> None:
         self.db = db
         self.bot = bot
@@ -72,6 +81,7 @@ class Service:
         self._fresh_client = fresh_client
         self._watches_outages = watches_outages
         self._poll_seconds = poll_seconds
+        self._grace_seconds = grace_seconds
         self._seen = _Seen()
         self._ticking = asyncio.Lock()
         self._heartbeat = Heartbeat([Job("tick", TICK, self._tick_when_listening), Job("beat", BEAT, self._beat)])
@@ -125,6 +135,7 @@ class Service:
             gap=self._gap if self._watches_outages else None,
             last_polled=last_polled,
             poll_seconds=self._poll_seconds,
+            grace_seconds=self._grace_seconds,
         )
 
     async def _keep(self, updates: Sequence[RawUpdate]) -> None:
@@ -149,8 +160,12 @@ class Service:
 
     async def _tick_when_listening(self) -> None:
         """Ask nobody before the first successful poll: until then an outage may still have to be recorded."""
-        if self._seen.first_poll.is_set():
-            await self.tick()
+        if not self._seen.first_poll.is_set():
+            return
+        if self._seen.dispatched is None:
+            # Lives shorter than a beat must leave a trace too, or a row of crashes would look like an outage.
+            await self._beat()
+        await self.tick()
 
     async def tick(self) -> None:
         """Send all that is due now, and hold the alert rules against the ledger every hour."""

@@ -6,6 +6,7 @@ processor time: call these in a thread.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +18,7 @@ from reports.site import Grid
 from storage.states import SlotState
 
 _WIDTH: Final = 900
+_LETTER = 10.5  # pixels a letter takes at the size of the axes
 # Text layout and font caches of matplotlib are not made for two threads at once.
 _DRAWING = threading.Lock()
 
@@ -52,14 +54,16 @@ def history_picture(history: History, *, language: str, labels: HistoryLabels) -
     tall = 400.0 if len(ratings) <= 1 else 300.0
     panels = [tall] * len(ratings) + ([62.0 * len(doses)] if doses else [])
     with _DRAWING:
-        page = Page(_WIDTH, panels, script)
+        names = _dose_names(doses, labels, script)
+        margin = max(100.0, 40 + _LETTER * max(map(len, names), default=0))
+        page = Page(_WIDTH, panels, script, side=(margin, 56))
         page.heading(labels.title, script.span(history.first_day, history.last_day))
         for (item, _), lines in ratings.items():
             axes = page.panel(tall, labels.items.get(item, labels.ratings))
             _draw_ratings(axes, history, lines, script)
         if doses:
             axes = page.panel(62.0 * len(doses), labels.doses)
-            _draw_doses(axes, history, doses, labels, script)
+            _draw_doses(axes, history, doses, names, script)
         page.legend(_history_marks(history, labels))
         return page.png()
 
@@ -154,21 +158,32 @@ def _draw_doses(
     axes: Any,
     history: History,
     doses: Mapping[tuple[str, int], Sequence[DiaryLine]],
-    labels: HistoryLabels,
+    names: Sequence[str],
     script: Script,
 ) -> None:
     size = 190 if (history.last_day - history.first_day).days < 29 else 60  # noqa: PLR2004 - a month side by side
     marks = _marks(size)
-    names: list[str] = []
-    for row, ((item, _), lines) in enumerate(doses.items()):
+    for row, lines in enumerate(doses.values()):
         for mark, style in marks.items():
             days = [(line.slot.local_date - history.first_day).days for line in lines if _mark_of(line) == mark]
             axes.scatter(days, [row] * len(days), **style)
-        names.append(labels.items.get(item) or script.digits(f"{lines[-1].slot.due_local:%H:%M}"))
     axes.set_yticks(range(len(names)), names, fontfamily=FONT)
     axes.set_ylim(len(names) - 0.5, -0.5)
     day_axis(axes, history.first_day, history.last_day, script)
     axes.hlines(range(len(names)), *axes.get_xlim(), color=RULE, linewidth=1.2, zorder=0)
+
+
+def _dose_names(
+    doses: Mapping[tuple[str, int], Sequence[DiaryLine]], labels: HistoryLabels, script: Script
+) -> list[str]:
+    """What stands before each row of doses: the item, and its time where there are several a day."""
+    rows = Counter(item for item, _ in doses)
+    names = []
+    for (item, _), lines in doses.items():
+        at = script.digits(f"{lines[-1].slot.due_local:%H:%M}")
+        name = labels.items.get(item)
+        names.append(at if name is None else f"{name} {at}" if rows[item] > 1 else name)
+    return names
 
 
 def _marks(size: float) -> dict[str, dict[str, Any]]:
