@@ -23,7 +23,7 @@ _SLOW = 0.08
 
 async def measure(folder: Path, *, quick: bool) -> list[Figure]:
     """Latency one tap at a time, on bare loopback and with 80 ms at Telegram; then 32 patients side by side."""
-    rounds, alone, slow, together = (3, 25, 12, 64) if quick else (5, 60, 25, 160)
+    rounds, alone, slow, together = (3, 25, 10, 48) if quick else (5, 60, 25, 160)
     patients = rounds * (alone + slow + together)
     ledgers = Ledgers(folder / "replies.db", int(TOKEN.partition(":")[0]), [_START])
     await ledgers.set_up()
@@ -46,10 +46,12 @@ async def _all(db, api: Handle, file: BareFile, chats: Iterator[int], evening: d
     rounds, alone, slow, together = sizes
     clock = Going(evening + timedelta(seconds=1))
     async with serving(db, api, clock, Pacer(per_bot=None, per_chat=None)) as service:
-        while await send_due(db, service.nudges, now=clock()):
-            pass
-        await service.tick()
-        async with ticking(service.tick):
+        async def send() -> None:
+            while await send_due(db, service.nudges, now=clock()):
+                pass
+
+        await send()
+        async with ticking(send):
             quick_ones = await _one_by_one(api, file, chats, rounds, alone)
             await api.delay(_SLOW)
             slow_ones = await _one_by_one(api, file, chats, rounds, slow)

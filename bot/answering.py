@@ -183,7 +183,12 @@ async def change_reason_tapped(turn: Turn, patient: Patient, press: Press) -> No
     slot, _, screens = await _looked_at(turn, patient, press)
     value, why = press.arguments[1], press.arguments[2]
     if why == "other" and turn.person is not None:
-        awaiting: dict[str, object] = {"for": "change-reason", "slot": slot.id, "value": value}
+        awaiting: dict[str, object] = {
+            "for": "change-reason",
+            "at": turn.now.isoformat(),
+            "slot": slot.id,
+            "value": value,
+        }
         await remember(turn.db, turn.person.contact.id, awaiting)
         await turn.show(Screen(screens.words("change.say-why")))
         return
@@ -223,6 +228,17 @@ def _answer_of(screens: Screens, slot: Slot, value: str) -> Answer:
 async def leave_tapped(turn: Turn, patient: Patient, press: Press) -> None:
     """*Leave it*: what was recorded stays."""
     await question_tapped(turn, patient, press)
+
+
+async def answers_an_open_rating(turn: Turn, patient: Patient) -> bool:
+    """Tell whether a text is a score, and a rating waits for one."""
+    protocol = await protocol_in_use(turn.db, patient.protocol_id)
+    if not isinstance(read_score(turn.text, protocol.trial.nrs), Score):
+        return False
+    slot = await slot_for_text(
+        turn.db, patient_id=patient.id, kind="rating", given_at=turn.arrival.given_at, now=turn.now
+    )
+    return slot is not None and slot.answered_by is None
 
 
 async def number_written(turn: Turn, patient: Patient, protocol: Protocol) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from bot import answering, joining, looking_back
@@ -17,6 +18,8 @@ from protocol.errors import UnknownCodeError
 
 PressAct: TypeAlias = Callable[[Turn, Patient, Press], Awaitable[None]]
 _LONGEST_REASON: Final = 500
+# Tomorrow's "7" is a rating, whatever was announced today.
+_AWAITED_FOR: Final = timedelta(hours=1)
 _CODE_LENGTHS: Final = range(8, 12)
 
 
@@ -68,7 +71,7 @@ async def commanded(turn: Turn, patient: Patient, name: str, rest: str) -> None:
 
 async def wrote(turn: Turn, patient: Patient) -> None:
     """A plain text: what was asked for in words, a score, or something to offer to the study team."""
-    awaiting = turn.person.contact.awaiting if turn.person else None
+    awaiting = await _still_awaited(turn, patient)
     if patient.status is PatientStatus.INVITED:
         await _keep(turn, patient, "unread")
         await turn.say(await joining.consent_screen(turn, patient))
@@ -80,6 +83,16 @@ async def wrote(turn: Turn, patient: Patient) -> None:
         await turn.say(Screen(turn.words("status.left")))
     else:
         await _number_or_note(turn, patient)
+
+
+async def _still_awaited(turn: Turn, patient: Patient) -> Mapping[str, object] | None:
+    """What the next text was announced to be, unless that is long ago or the text plainly answers a question."""
+    awaiting = turn.person.contact.awaiting if turn.person else None
+    if awaiting is None or turn.now - datetime.fromisoformat(str(awaiting["at"])) > _AWAITED_FOR:
+        return None
+    if awaiting["for"] == "note" and await answering.answers_an_open_rating(turn, patient):
+        return None
+    return awaiting
 
 
 async def _number_or_note(turn: Turn, patient: Patient) -> None:
@@ -180,14 +193,15 @@ async def _text_asked(turn: Turn, patient: Patient, rest: str, *, kind: str) -> 
         kept = await _side_effect_kept(turn, patient) if kind == "side-effect" else Screen(turn.words("note.kept"))
         await turn.say(kept)
     elif turn.person is not None:
-        await remember(turn.db, turn.person.contact.id, {"for": kind})
+        await remember(turn.db, turn.person.contact.id, {"for": kind, "at": turn.now.isoformat()})
         await turn.say(Screen(turn.words(f"{kind}.ask")))
 
 
 async def _note_tapped(turn: Turn, _patient: Patient, press: Press) -> None:
     """*Add a note* under a receipt; the receipt stays as it is."""
     if turn.person is not None:
-        await remember(turn.db, turn.person.contact.id, {"for": "note", "slot": press.number(0)})
+        awaiting: dict[str, object] = {"for": "note", "at": turn.now.isoformat(), "slot": press.number(0)}
+        await remember(turn.db, turn.person.contact.id, awaiting)
     await asyncio.gather(turn.toast(), turn.say(Screen(turn.words("note.ask"))))
 
 

@@ -10,7 +10,7 @@ from cli.qr import picture
 from cli.settings import Settings, bot_id_of
 from cli.telegram_name import NoNameError, ask_name
 from diary import Database
-from diary.enrolment import IssuedInvite
+from diary.invites import IssuedInvite
 from diary.service import bot_username, note_bot
 from protocol.errors import DaybookError
 

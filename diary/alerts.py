@@ -5,7 +5,10 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+import structlog
+
 from diary.protocols import protocol_of
+from protocol.calendar import out_of_quiet_hours
 from protocol.errors import UnknownCodeError
 from protocol.lifecycle import PatientStatus
 from protocol.model import Alert as Rule
@@ -17,17 +20,27 @@ from storage.database import Connection, Database
 from storage.records import Entry, Slot
 from storage.states import SlotState
 
+log = structlog.get_logger(__name__)
+
 TOLD = ("administrator", "coordinator", "investigator")
 _CLOSED = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
 _NOTICE_LASTS = timedelta(days=3)
-# A rule looks at the last weeks only; nothing older can make it true for the first time.
-_LOOK_BACK = timedelta(days=90)
 
 
 async def raise_alert(
-    conn: Connection, *, patient_id: int, rule: str, key: str, details: Mapping[str, Any], now: datetime
+    conn: Connection,
+    *,
+    patient_id: int,
+    rule: str,
+    key: str,
+    details: Mapping[str, Any],
+    now: datetime,
+    tell_at: datetime | None = None,
 ) -> int | None:
-    """Raise an alert once and ask for a notice to each staff member of the site; None where it is known."""
+    """Raise an alert once and ask for a notice to each staff member of the site; None where it is known.
+
+    Staff are told at once unless `tell_at` names a later moment.
+    """
     if await alerts.alert_exists(conn, patient_id=patient_id, rule=rule, key=key):
         return None
     audit = await write_audit(conn, Audit(now, SYSTEM, "raise alert", patient_id, {"rule": rule, "key": key}))
@@ -42,8 +55,8 @@ async def raise_alert(
             kind="alert",
             key=f"alert:{alert_id}",
             details={"alert": alert_id, "rule": rule, "code": patient.code, **details},
-            at=now,
-            expires_at=now + _NOTICE_LASTS,
+            at=tell_at or now,
+            expires_at=(tell_at or now) + _NOTICE_LASTS,
         )
     return alert_id
 
@@ -55,19 +68,18 @@ async def evaluate_rules(db: Database, *, patient_id: int, now: datetime) -> lis
         if patient.status is not PatientStatus.ACTIVE:
             return []
         protocol = await protocol_of(db, conn, patient.protocol_id)
-        slots = [
-            slot
-            for slot in await ledger.slots_of_patient(
-                conn, patient.id, now=now, states=_CLOSED, from_date=(now - _LOOK_BACK).date()
-            )
-            if slot.due_at <= now
-        ]
+        # The whole diary: a stretch is named by its beginning, and one cut off would call anew every day.
+        closed = await ledger.slots_of_patient(conn, patient.id, now=now, states=_CLOSED)
+        slots = [slot for slot in closed if slot.due_at <= now]
         held = await entries.current_entries(conn, patient.id)
+        site = await people.site_by_id(conn, patient.site_id)
+        # A window that closes at night is no reason to wake anybody: these rules look back over days.
+        morning = out_of_quiet_hours(protocol, now, site.timezone)
         raised: list[str] = []
         for rule in protocol.alert:
             key = _holds(rule, slots, held)
             if key is not None and await raise_alert(
-                conn, patient_id=patient.id, rule=rule.kind, key=key, details={}, now=now
+                conn, patient_id=patient.id, rule=rule.kind, key=key, details={}, now=now, tell_at=morning
             ):
                 raised.append(rule.kind)
         return raised
@@ -80,7 +92,10 @@ async def evaluate_everybody(db: Database, *, now: datetime) -> int:
     count = 0
     for patient in everybody:
         if patient.status is PatientStatus.ACTIVE:
-            count += len(await evaluate_rules(db, patient_id=patient.id, now=now))
+            try:
+                count += len(await evaluate_rules(db, patient_id=patient.id, now=now))
+            except Exception as error:
+                log.exception("rules_failed", patient_id=patient.id, error=type(error).__name__)
     return count
 
 

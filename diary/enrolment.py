@@ -1,36 +1,21 @@
 """Verbs of staff about a patient: add, invite, move, pause, resume, withdraw, erase."""
 
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import available_timezones
 
 from diary.alerts import raise_alert
+from diary.invites import IssuedInvite, issue_invite
 from diary.ledger import replan
 from diary.protocols import protocol_of
 from protocol.calendar import phase_starts_from
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
-from protocol.lifecycle import PATIENT_MOVES, PatientStatus
+from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from storage import contacts, patients, people
-from storage.audit import Actor, Audit, AuditId, write_audit
+from storage import slots as ledger
+from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Patient
-
-INVITE_LASTS = timedelta(hours=72)
-# Letters and digits that are not taken for one another when read aloud or from a card.
-_CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
-_CODE_LENGTH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedInvite:
-    """A fresh way in: the token goes into a link, the code is short enough to type."""
-
-    code: str
-    token: str
-    typed_code: str
-    expires_at: datetime
 
 
 async def add_patient(
@@ -76,7 +61,7 @@ async def add_patient(
         )
         patient = await patients.patient_by_id(conn, patient_id)
         await replan(db, conn, patient, now=now, audit=audit)
-        return await _issue(db, conn, patient, now=now, audit=audit)
+        return await issue_invite(db, conn, code=code, patient_id=patient.id, now=now, audit=audit)
 
 
 async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
@@ -86,30 +71,7 @@ async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime
         if patient.status is PatientStatus.WITHDRAWN:
             raise NotAllowedError(f"{code} has left the study and cannot be invited again.")
         audit = await write_audit(conn, Audit(now, actor, "invite patient", patient.id))
-        return await _issue(db, conn, patient, now=now, audit=audit)
-
-
-async def _issue(
-    db: Database, conn: Connection, patient: Patient, *, now: datetime, audit: AuditId
-) -> IssuedInvite:
-    await contacts.revoke_invites(conn, at=now, patient_id=patient.id, audit=audit)
-    invite = new_invite(patient.code, now=now)
-    await contacts.add_invite(
-        conn,
-        db.keys,
-        token=invite.token,
-        code=invite.typed_code,
-        expires_at=invite.expires_at,
-        patient_id=patient.id,
-        audit=audit,
-    )
-    return invite
-
-
-def new_invite(code: str, *, now: datetime) -> IssuedInvite:
-    """Make an invite for a person known by this code: a 128-bit token and eight plain characters."""
-    typed = "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_LENGTH))
-    return IssuedInvite(code, secrets.token_urlsafe(16), typed, now + INVITE_LASTS)
+        return await issue_invite(db, conn, code=code, patient_id=patient.id, now=now, audit=audit)
 
 
 async def move_phase(
@@ -161,6 +123,8 @@ async def change_status(
         values = {"withdrawn_at": now} if status is PatientStatus.WITHDRAWN else {}
         await patients.change_patient(conn, patient.id, status=status, audit=audit, **values)
         changed = await patients.patient_by_id(conn, patient.id)
+        if status is not PatientStatus.ACTIVE:
+            await ledger.close_open(conn, patient.id, because=STANDING[status], now=now, audit=audit)
         await replan(db, conn, changed, now=now, audit=audit)
         if actor.kind == "patient" and status is not PatientStatus.ACTIVE:
             await raise_alert(

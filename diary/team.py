@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from diary.enrolment import IssuedInvite, check_zone, new_invite
+from diary.enrolment import check_zone
+from diary.invites import IssuedInvite, issue_invite
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
 from storage import contacts, people
 from storage.audit import Actor, Audit, write_audit
@@ -57,18 +58,7 @@ async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) 
         if member.disabled_at is not None:
             raise NotAllowedError(f"{code} is disabled and cannot be invited.")
         audit = await write_audit(conn, Audit(now, actor, "invite staff", details={"code": code}))
-        await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
-        invite = new_invite(code, now=now)
-        await contacts.add_invite(
-            conn,
-            db.keys,
-            token=invite.token,
-            code=invite.typed_code,
-            expires_at=invite.expires_at,
-            staff_id=member.id,
-            audit=audit,
-        )
-        return invite
+        return await issue_invite(db, conn, code=code, staff_id=member.id, now=now, audit=audit)
 
 
 async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> None:

@@ -16,6 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -80,8 +81,14 @@ class Database:
 
     async def migrate(self) -> str:
         """Bring the schema up to date and give its revision; every step is one transaction."""
-        async with self.write() as conn:
-            await conn.run_sync(_upgrade)
+        try:
+            async with self.write() as conn:
+                await conn.run_sync(_upgrade)
+        except CommandError as error:
+            raise SchemaError(
+                f"The database {shown(self.url)} cannot be brought up to date ({error}); "
+                "it was made by a newer Daybook: run that one."
+            ) from None
         return _head()
 
     async def pragmas(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from protocol.calendar import PlannedSlot
+from protocol.calendar import PlannedSlot, Standing
 from storage import tables
 from storage.audit import AuditId
 from storage.database import Connection
@@ -169,6 +169,24 @@ async def ask_open_again(
         .where(_s.c.patient_id == patient_id, _s.c.nudges > 0, _s.c.due_at <= now, _s.c.closes_at > now)
         .where(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
         .values(next_nudge_at=now)
+    )
+
+
+async def close_open(
+    conn: Connection,
+    patient_id: int,
+    *,
+    because: Standing,
+    now: datetime,
+    audit: AuditId,  # noqa: ARG001 - the change of status is in the trail
+) -> None:
+    """Let what is open go with a patient who pauses or leaves: it will not have been missed."""
+    fact = "cancelled_because" if because is Standing.WITHDRAWN else "excused_because"
+    await conn.execute(
+        update(_s)
+        .where(_s.c.patient_id == patient_id, _s.c.due_at <= now, _s.c.closes_at > now)
+        .where(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
+        .values({fact: because.value, "next_nudge_at": None})
     )
 
 

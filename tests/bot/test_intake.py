@@ -119,13 +119,18 @@ async def test_the_offset_moves_only_after_the_updates_are_kept(desk: Desk) -> N
 
 
 async def test_a_poll_asks_only_for_what_the_diary_handles_and_waits_for_long(desk: Desk) -> None:
-    await desk.run()
-    (call,) = desk.telegram.calls
+    await desk.run(answer())
+    _, call = desk.telegram.calls
     assert call.json == {
         "timeout": 25,
         "limit": 100,
         "allowed_updates": ["message", "edited_message", "callback_query", "my_chat_member"],
     }
+
+
+async def test_the_first_poll_and_the_first_after_trouble_say_at_once_that_telegram_is_there(desk: Desk) -> None:
+    await desk.run(answer(), answer(), (500, b""), answer())
+    assert [call.json["timeout"] for call in desk.telegram.calls] == [0, 25, 25, 0, 25]
 
 
 async def test_an_update_is_kept_as_telegram_wrote_it(desk: Desk) -> None:

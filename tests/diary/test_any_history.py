@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -31,7 +32,7 @@ ACTIVE, PAUSED, WITHDRAWN = PatientStatus.ACTIVE, PatientStatus.PAUSED, PatientS
 ZONES = ("Africa/Cairo", "America/Los_Angeles", "Asia/Tokyo", "Europe/Berlin", "Pacific/Apia", "Pacific/Honolulu")
 VERBS = st.one_of(
     st.tuples(st.just("zone"), st.sampled_from(ZONES)),
-    st.tuples(st.just("time"), st.times(time(19), time(21, 30)).map(lambda at: at.replace(second=0, microsecond=0))),
+    st.tuples(st.just("time"), st.integers(0, 150).map(lambda later: time(19 + later // 60, later % 60))),
     st.tuples(st.just("move"), st.integers(-4, 6)),
     st.tuples(st.just("status"), st.sampled_from([PAUSED, ACTIVE, PAUSED, ACTIVE, WITHDRAWN])),
     st.tuples(st.just("answer"), st.integers(0, 10)),
@@ -53,10 +54,9 @@ class Life:
         return {slot.id: replace(slot, state="") for slot in found}
 
     async def do(self, verb: str, what, now: datetime) -> None:
-        try:
+        # A move that is not allowed changes nothing, which is looked at all the same.
+        with suppress(NotAllowedError, WrongCallError):
             await getattr(self, verb)(what, now)
-        except (NotAllowedError, WrongCallError):
-            pass  # a move that is not allowed changes nothing, which is looked at all the same
 
     async def zone(self, zone, now):
         await choose_zone(self.db, patient_id=self.patient_id, zone=zone, actor=SYSTEM, now=now)
@@ -69,9 +69,7 @@ class Life:
         await move_phase(self.db, code="P-001", phase="week", start=start, actor=SYSTEM, reason="r", now=now)
 
     async def status(self, status, now):
-        await change_status(
-            self.db, patient_id=self.patient_id, status=status, actor=SYSTEM, reason="r", now=now
-        )
+        await change_status(self.db, patient_id=self.patient_id, status=status, actor=SYSTEM, reason="r", now=now)
 
     async def answer(self, score, now):
         for slot in (await self.rows(now)).values():
@@ -120,6 +118,13 @@ def as_asked(slot: Slot) -> Slot:
     return replace(slot, next_nudge_at=None, nudges=0, prompted_at=None, answered_by=None, answered_as=None)
 
 
+def let_go(verb: str, before: Slot, after: Slot, now: datetime) -> bool:
+    """What is open and not answered goes with a patient who pauses or leaves, at its times as they were."""
+    same = replace(after, excused_because=None, cancelled_because=None)
+    was_open = before.due_at <= now < before.closes_at and before.answered_by is None
+    return verb == "status" and was_open and as_asked(same) == as_asked(before)
+
+
 async def live(template: Path, folder: str, history) -> None:
     path = Path(folder) / "daybook.db"
     shutil.copy(template, path)
@@ -137,7 +142,7 @@ async def live(template: Path, folder: str, history) -> None:
             after = await life.rows(now)
             for slot in before.values():
                 if slot.due_at < now or slot.nudges or slot.answered_by:
-                    assert as_asked(after[slot.id]) == as_asked(slot)
+                    assert as_asked(after[slot.id]) == as_asked(slot) or let_go(verb, slot, after[slot.id], now)
                     assert after[slot.id].nudges >= slot.nudges
                     assert slot.answered_by in (None, after[slot.id].answered_by)
             await life.check_future(now)
@@ -145,7 +150,7 @@ async def live(template: Path, folder: str, history) -> None:
         await db.close()
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(HISTORIES)
 def test_in_every_history_the_past_stays_and_the_future_is_the_plan(template, history):
     with tempfile.TemporaryDirectory() as folder:

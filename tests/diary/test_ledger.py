@@ -79,8 +79,9 @@ async def test_a_pause_excuses_the_future_only_and_resuming_asks_again(stage: St
     paused, resumed = cairo("2026-11-26 12:00"), cairo("2026-11-30 12:00")
     await status(stage, amina, PatientStatus.PAUSED, paused)
     found = await rows(stage, amina, paused)
-    assert {slot.excused_because for slot in found if slot.due_at < paused} == {None}
-    assert {slot.excused_because for slot in found if slot.due_at >= paused} == {"paused"}
+    assert {slot.excused_because for slot in found if slot.closes_at <= paused} == {None}
+    # What is open goes with the pause: nobody is reminded, and it will not have been missed.
+    assert {slot.excused_because for slot in found if slot.closes_at > paused} == {"paused"}
 
     await status(stage, amina, PatientStatus.ACTIVE, resumed)
     found = await rows(stage, amina, resumed)
@@ -118,8 +119,8 @@ async def test_a_withdrawal_cancels_what_is_to_come_and_nobody_is_nudged_any_mor
     now = cairo("2026-11-26 20:10")
     await status(stage, amina, PatientStatus.WITHDRAWN, now)
     found = await rows(stage, amina, now)
-    assert {slot.cancelled_because for slot in found if slot.due_at < now} == {None}
-    assert {slot.cancelled_because for slot in found if slot.due_at >= now} == {"withdrawn"}
+    assert {slot.cancelled_because for slot in found if slot.closes_at <= now} == {None}
+    assert {slot.cancelled_because for slot in found if slot.closes_at > now} == {"withdrawn"}
     sender = FakeSender()
     for hours in range(0, 24 * 10, 3):
         await send_due(stage.db, sender, now=now + timedelta(hours=hours))
@@ -155,9 +156,7 @@ async def test_a_chosen_time_counts_from_the_next_evening_it_can(stage: Stage):
     amina = await stage.joined()
     now = cairo("2026-11-25 19:00")
     await choose_time(stage.db, patient_id=amina.id, item="pain", at=time(18, 30), actor=SYSTEM, now=now)
-    due = {
-        slot.local_date: slot.due_at for slot in await rows(stage, amina, now) if slot.item == "pain"
-    }
+    due = {slot.local_date: slot.due_at for slot in await rows(stage, amina, now) if slot.item == "pain"}
     assert due[date(2026, 11, 24)] == cairo("2026-11-24 20:00")
     assert due[date(2026, 11, 25)] == cairo("2026-11-25 20:00")  # 18:30 has passed today
     assert due[date(2026, 11, 26)] == cairo("2026-11-26 18:30")
@@ -205,10 +204,16 @@ async def test_a_slot_with_a_note_can_be_moved_away_and_the_note_stays(stage: St
     amina = await stage.joined()
     now = cairo("2026-12-08 08:30")  # the first capsule's window is open, it is due at 09:00
     slot = next(s for s in await rows(stage, amina, now) if s.item == "capsule")
-    arrival = Arrival("text", now)
     await keep_note(
-        stage.db, patient_id=amina.id, kind="note", text="feeling dizzy", arrival=arrival, key="1", slot_id=slot.id, now=now
-    )  # fmt: skip
+        stage.db,
+        patient_id=amina.id,
+        kind="note",
+        text="feeling dizzy",
+        arrival=Arrival("text", now),
+        key="1",
+        slot_id=slot.id,
+        now=now,
+    )
     await move_phase(
         stage.db, code="P-001", phase="oral", start=date(2026, 12, 10), actor=SYSTEM, reason="ill", now=now
     )

@@ -14,7 +14,7 @@ from tests.process.reckoning import reckon, stuck
 
 KILLS = int(os.environ.get("DAYBOOK_KILLS", "15"))
 SEED = 20_261_123
-_SECONDS_A_LIFE = 2.5
+_SECONDS_A_LIFE = 2.4
 # At each of these a crash leaves something else in hand: a page kept and not confirmed, a question claimed and
 # not written down, an answer recorded and not shown, a receipt shown and the update not finished.
 _CALLS = ("getUpdates", "sendMessage", "editMessageText", "answerCallbackQuery")
@@ -36,12 +36,12 @@ class Reaper:
         process = await self.deployment.start()
         dice = self.chance.random()
         if dice < 0.15:
-            await asyncio.sleep(self.chance.uniform(0.2, 1.5))
+            await asyncio.sleep(self.chance.uniform(0.1, 1.0))
         else:
             await self.deployment.polls(after=polls)
             self.restarts.append(loop.time() - began)
             if dice < 0.5:
-                await asyncio.sleep(self.chance.uniform(0.0, 1.5))
+                await asyncio.sleep(self.chance.uniform(0.0, 1.8))
             else:
                 await self._call_arrives(process)
         assert process.handle.returncode in (None, -9), process.said
@@ -51,7 +51,7 @@ class Reaper:
 
     async def _call_arrives(self, process: Process) -> None:
         """Kill it when the n-th call of a kind is on the wire; Telegram carries it out, nobody hears of it."""
-        method, left = self.chance.choice(_CALLS), self.chance.randint(1, 4)
+        method, left = self.chance.choice(_CALLS), self.chance.randint(1, 12)
 
         def strike(call: Call) -> bool:
             nonlocal left
@@ -63,7 +63,7 @@ class Reaper:
         faults = self.deployment.telegram.faults
         faults.when(strike, silent())
         try:
-            await process.ended(within=3.0)
+            await process.ended(within=1.8)
         except TimeoutError:
             pass
         finally:
@@ -76,16 +76,18 @@ async def test_nothing_acknowledged_is_lost_or_doubled_however_often_the_service
     chance = random.Random(SEED)
     lasts = KILLS * _SECONDS_A_LIFE
     async with deployed(
-        tmp_path, template, patients=12, ratings=max(4, KILLS // 3), doses=max(2, KILLS // 8)
+        tmp_path, template, patients=12, ratings=max(6, KILLS // 3), doses=max(3, KILLS // 6)
     ) as deployment:
-        deployment.fall_due(chance, earliest=-90, latest=lasts - 5)
+        deployment.fall_due(chance, earliest=-20, latest=lasts - 8)
         patients = [Patient(person, random.Random(chance.random())) for person in deployment.people]
         reaper = Reaper(deployment, chance)
         async with living(patients):
             while reaper.kills < KILLS:
                 await reaper.one_life()
+            import time; t0=time.monotonic()
             last = await deployment.listening()
             await _all_answered(deployment, patients)
+        print("SETTLE", time.monotonic()-t0)
         last.stop()
         assert await last.ended() == 0
         found = reckon(deployment, patients)

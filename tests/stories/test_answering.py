@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from reports.adherence import adherence
 from storage import entries, patients, tables
 from storage import slots as ledger
 from tests.cast import cairo
@@ -279,3 +280,23 @@ async def test_a_foreign_or_forged_button_does_nothing(world: World):
     assert "not for this chat" in basma.toasts()[-1].text
     assert await holding(world) == {}
     assert await holding(world, "P-002") == {}
+
+
+async def test_a_score_typed_when_a_note_was_announced_is_still_a_score(world: World):
+    amina = await world.patient()
+    await world.type(amina, "/note")
+    await world.go_to(cairo("2026-11-24 20:00"))
+    await world.type(amina, "6")
+
+    assert (await holding(world))["pain 2026-11-24 0"].score == 6
+
+
+async def test_what_is_open_at_a_pause_is_not_counted_as_missed(world: World):
+    amina = await world.patient()
+    await world.go_to(cairo("2026-11-24 20:30"))
+    await world.type(amina, "/pause")
+    await world.tap(amina, "Pause")
+    await world.go_to(cairo("2026-11-26 12:00"))
+    rows = await adherence(world.db, now=world.clock())
+
+    assert rows[0].figures.missed == 0
