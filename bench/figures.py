@@ -70,7 +70,9 @@ def table(figures: Sequence[Figure]) -> str:
     """The table, as Markdown that also reads well on a terminal."""
     rows = [HEAD, *(figure.cells() for figure in figures)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 

@@ -134,7 +134,10 @@ class BareBot:
 
 
 def _receipt(query: dict[str, Any]) -> dict[str, Any]:
-    buttons = [{"text": "Change", "callback_data": "c.1~abcdefghijkl"}, {"text": "Add a note", "callback_data": "a"}]
+    buttons = [
+        {"text": "Change", "callback_data": "c.1~abcdefghijkl"},
+        {"text": "Add a note", "callback_data": "a"},
+    ]
     return {
         "chat_id": query["from"]["id"],
         "message_id": query["message"]["message_id"],

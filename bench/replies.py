@@ -46,6 +46,7 @@ async def _all(db, api: Handle, file: BareFile, chats: Iterator[int], evening: d
     rounds, alone, slow, together = sizes
     clock = Going(evening + timedelta(seconds=1))
     async with serving(db, api, clock, Pacer(per_bot=None, per_chat=None)) as service:
+
         async def send() -> None:
             while await send_due(db, service.nudges, now=clock()):
                 pass

@@ -196,7 +196,9 @@ class Handle:
     url: str
     session: aiohttp.ClientSession
 
-    async def tap(self, token: str, chats: list[int], *, at_once: int, label: str = "7", pause: float = 0.01) -> Json:
+    async def tap(
+        self, token: str, chats: list[int], *, at_once: int, label: str = "7", pause: float = 0.01
+    ) -> Json:
         """Let these chats tap; the latencies in seconds, and how long it took in all."""
         wanted = {"token": token, "chats": chats, "at_once": at_once, "label": label, "pause": pause}
         return await self._ask("taps", wanted)

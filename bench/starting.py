@@ -101,6 +101,7 @@ async def _one_start(path: Path, api: Handle, *, stay: bool) -> tuple[float, flo
             "DAYBOOK_LOG_LEVEL": "error",
         },
         cwd=path.parent,
+        stderr=subprocess.DEVNULL,
     )
     try:
         await api.until(lambda counts: counts["getUpdates"] > 0)
@@ -132,11 +133,12 @@ async def _due(db: Database, path: Path, count: int, now: datetime, *, quick: bo
         many = await _due_at(db, burst_at)
         cases: list[tuple[str, Callable[[Any], Awaitable[object]]]] = [
             ("nothing is due", lambda conn: ledger.due_nudges(conn, now=now, limit=25)),
-            (f"the first 25 of {many:,} due at one instant", lambda c: ledger.due_nudges(c, now=burst_at, limit=25)),
+            (f"25 of {many:,} due at one instant", lambda conn: ledger.due_nudges(conn, now=burst_at, limit=25)),
             ("the next message's time", lambda conn: ledger.next_nudge_after(conn, now)),
         ]
+        rounds = 3 if quick else 5
         return [
-            await _found(db, path, f"among {count:,} slots: {name}", ask, rounds=3 if quick else 5, assess=not quick)
+            await _found(db, path, f"among {count:,} slots: {name}", ask, rounds=rounds, assess=not quick)
             for name, ask in cases
         ]
     finally:

@@ -33,7 +33,7 @@ POLL_GRACE_SECONDS: Final = 10.0
 OUTAGE: Final = timedelta(seconds=120)
 """A longer silence is an outage: Telegram keeps a tap for 150 s."""
 FRESH_CLIENT_AFTER: Final = 3
-CONFIRM_SECONDS: Final = 5.0
+CONFIRM_SECONDS: Final = 1.5
 FLOOD_MARGIN: Final = timedelta(seconds=1)
 LARGEST_NUMBER: Final = 2**63 - 1
 

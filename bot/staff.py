@@ -51,13 +51,14 @@ async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
     except UnknownCodeError:
         await turn.toast(words("button.stale"), alert=True)
         return
-    owner = await code_of_staff(turn.db, alert.staff_id or member.id)
+    owner = await code_of_staff(turn.db, alert.seen_by or member.id)
     said = words(f"alert.{alert.rule}", code=alert.code)
     if alert.done_at is not None:
-        await turn.show(Screen(words("alert.done-by", alert=said, staff=owner)))
+        closer = await code_of_staff(turn.db, alert.done_by or member.id)
+        await turn.show(Screen(words("alert.done-by", alert=said, staff=closer)))
         return
     done = ((words("alert.done"), turn.data("ad", alert.id)),)
-    toast = words("alert.mine") if alert.staff_id == member.id else words("alert.taken", staff=owner)
+    toast = words("alert.mine") if alert.seen_by == member.id else words("alert.taken", staff=owner)
     await turn.show(Screen(words("alert.seen-by", alert=said, staff=owner), (done,)), toast=toast)
 
 

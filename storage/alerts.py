@@ -30,7 +30,8 @@ class Alert(Record):
     raised_at: datetime
     seen_at: datetime | None
     done_at: datetime | None
-    staff_id: int | None
+    seen_by: int | None
+    done_by: int | None
 
 
 async def add_alert(
@@ -97,7 +98,7 @@ async def see_alert(conn: Connection, alert_id: int, staff_id: int, *, at: datet
     done = await conn.execute(
         update(_a)
         .where(_a.c.id == alert_id, _a.c.seen_at.is_(None))
-        .values(seen_at=at, staff_id=staff_id, audit_id=audit)
+        .values(seen_at=at, seen_by=staff_id, audit_id=audit)
     )
     return done.rowcount == 1
 
@@ -107,6 +108,6 @@ async def close_alert(conn: Connection, alert_id: int, staff_id: int, *, at: dat
     done = await conn.execute(
         update(_a)
         .where(_a.c.id == alert_id, _a.c.done_at.is_(None))
-        .values(done_at=at, staff_id=staff_id, audit_id=audit)
+        .values(done_at=at, done_by=staff_id, audit_id=audit)
     )
     return done.rowcount == 1

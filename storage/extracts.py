@@ -373,7 +373,7 @@ def alert_lines(wanted: Wanted) -> AsyncIterator[Sequence[AlertLine]]:
         .add_columns(staff.c.code.label("staff"))
         .join(_a, _a.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
-        .outerjoin(staff, staff.c.id == _a.c.staff_id)
+        .outerjoin(staff, staff.c.id == _a.c.seen_by)
         .order_by(_p.c.code, _a.c.raised_at, _a.c.id)
     )
     return _lines(wanted, query, AlertLine)

@@ -346,7 +346,8 @@ alerts = _table(
     Column("raised_at", Instant, nullable=False),
     Column("seen_at", Instant),
     Column("done_at", Instant),
-    Column("staff_id", Integer, ForeignKey("staff.id")),
+    Column("seen_by", Integer, ForeignKey("staff.id")),  # whoever is first owns it
+    Column("done_by", Integer, ForeignKey("staff.id")),
     _to("audit"),
     UniqueConstraint("patient_id", "rule", "key"),
 )

@@ -55,7 +55,7 @@ async def days(stage, patient, scores, *, first=START, doses=True):
                 await evaluate_rules(stage.db, patient_id=patient.id, now=now)
 
 
-async def say(stage, patient, item, on, answer, now):
+async def say(stage, patient, item, on, answer, now):  # noqa: PLR0917 - read as a sentence
     async with stage.db.read() as conn:
         slots = await ledger.slots_of_patient(conn, patient.id, now=now, from_date=on, to_date=on)
     slot = next(slot for slot in slots if slot.item == item)
@@ -70,10 +70,8 @@ async def say(stage, patient, item, on, answer, now):
 async def test_three_silent_days_and_three_missed_doses_call_once_each(stage: Stage):
     amina = await stage.joined()
     await days(stage, amina, [None] * 3, doses=False)
-    assert sorted(await raised(stage)) == [
-        "missed-doses",
-        "silent-days",
-    ]  # since the infusion's window closed at 23:00
+    # The third day counts from 23:00 on, when the window of its infusion has closed.
+    assert sorted(await raised(stage)) == ["missed-doses", "silent-days"]
     await days(stage, amina, [None] * 5, first=START + 3 * DAY, doses=False)
     assert sorted(await raised(stage)) == ["missed-doses", "silent-days"]
 
@@ -156,9 +154,8 @@ async def test_a_corrected_score_is_the_one_that_counts(stage: Stage):
 async def test_nobody_is_called_about_somebody_who_is_paused(stage: Stage):
     amina = await stage.joined()
     await days(stage, amina, [None, None], doses=False)
-    await change_status(
-        stage.db, patient_id=amina.id, status=PatientStatus.PAUSED, actor=SYSTEM, reason="r", now=cairo("2026-11-26 08:00")
-    )  # fmt: skip
+    now, status = cairo("2026-11-26 08:00"), PatientStatus.PAUSED
+    await change_status(stage.db, patient_id=amina.id, status=status, actor=SYSTEM, reason="r", now=now)
     assert await evaluate_everybody(stage.db, now=cairo("2026-12-20 08:00")) == 0
 
 
@@ -319,10 +316,10 @@ async def test_whoever_sees_an_alert_first_owns_it(stage: Stage):
     scope = frozenset({amina.site_id})
     for who in (nour, omar):
         seen = await see_alert(stage.db, alert_id=alert.id, actor=Actor("staff", who), scope=scope, now=EVENING)
-        assert seen.staff_id == nour
+        assert seen.seen_by == nour
     later = EVENING + DAY
     done = await close_alert(stage.db, alert_id=alert.id, actor=Actor("staff", omar), scope=scope, now=later)
-    assert (done.staff_id, done.seen_at, done.done_at) == (nour, EVENING, later)
+    assert (done.seen_by, done.seen_at, done.done_by, done.done_at) == (nour, EVENING, omar, later)
 
 
 async def test_an_alert_of_another_site_is_none_at_all(stage: Stage):

@@ -150,7 +150,7 @@ async def live(template: Path, folder: str, history) -> None:
         await db.close()
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(HISTORIES)
 def test_in_every_history_the_past_stays_and_the_future_is_the_plan(template, history):
     with tempfile.TemporaryDirectory() as folder:

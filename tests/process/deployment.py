@@ -11,7 +11,7 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -139,7 +139,7 @@ class Deployment:
     folder: Path
     telegram: Telegram
     api: str
-    people: list[Person] = field(default_factory=list)
+    people: Sequence[Person] = ()
     processes: list[Process] = field(default_factory=list)
 
     @property
@@ -203,6 +203,12 @@ class Deployment:
             out, err = await handle.communicate()
         return Said(handle.returncode or 0, out.decode(), err.decode())
 
+    async def until(self, true: Callable[[], object], *, within: float = 20.0) -> None:
+        """Wait until this becomes true; neither a database nor another process rings a bell."""
+        async with asyncio.timeout(within):
+            while not true():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     def ask(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         """Read the database with another hand than the diary's own."""
         with sqlite3.connect(self.file, timeout=10) as conn:
@@ -230,35 +236,10 @@ class Deployment:
         """The trial, and patients who have joined and agreed yesterday."""
         now = clock()
         zone = _where_it_is_noon(now)
-        items = [("rating", number) for number in range(ratings)] + [("dose", number) for number in range(doses)]
-        self.protocol.write_text(
-            _TRIAL.format(zone=zone) + "".join(_ITEM.format(kind=kind, number=number) for kind, number in items)
-        )
-        before = now - timedelta(days=1)
-        start = now.astimezone(ZoneInfo(zone)).date()
+        self.protocol.write_text(trial_in(zone, ratings=ratings, doses=doses))
+        self.people = [self.telegram.person(f"P-{number:03}") for number in range(patients)]
         async with self._opened() as db:
-            await add_site(db, code="main", name="Main", timezone=zone, actor=SYSTEM, now=before)
-            protocol_id = await adopt_protocol(db, load_protocol(str(self.protocol)), now=before)
-            for number in range(patients):
-                invite = await add_patient(
-                    db,
-                    code=f"P-{number:03}",
-                    start=start,
-                    site="main",
-                    protocol_id=protocol_id,
-                    timezone=None,
-                    language="en",
-                    actor=SYSTEM,
-                    now=before,
-                )
-                person = self.telegram.person(f"P-{number:03}")
-                person.chat().started = True
-                joined = await join(db, bot_id=BOT_ID, chat_id=person.id, token=invite.token, now=before)
-                assert joined.patient is not None
-                await record_consent(
-                    db, patient_id=joined.patient.id, agreed=True, language="en", text="Agree?", now=before
-                )
-                self.people.append(person)
+            await enrol(db, self.protocol, zone, self.people, now=now)
 
     def fall_due(self, chance: random.Random, *, earliest: float, latest: float) -> None:
         """Spread what is asked for over these seconds from now, each slot at a moment of its own."""
@@ -292,6 +273,37 @@ async def deployed(
             yield deployment
         finally:
             await _end(deployment.processes)
+
+
+def trial_in(zone: str, *, ratings: int, doses: int = 0) -> str:
+    """A protocol of one day, on which all this is asked for at noon."""
+    items = [("rating", number) for number in range(ratings)] + [("dose", number) for number in range(doses)]
+    return _TRIAL.format(zone=zone) + "".join(_ITEM.format(kind=kind, number=number) for kind, number in items)
+
+
+async def enrol(db: Database, protocol: Path, zone: str, people: Sequence[Person], *, now: datetime) -> None:
+    """The trial, and these people as patients who joined and agreed yesterday, for today."""
+    before = now - timedelta(days=1)
+    await add_site(db, code="main", name="Main", timezone=zone, actor=SYSTEM, now=before)
+    protocol_id = await adopt_protocol(db, load_protocol(str(protocol)), now=before)
+    for person in people:
+        invite = await add_patient(
+            db,
+            code=person.profile.first_name,
+            start=now.astimezone(ZoneInfo(zone)).date(),
+            site="main",
+            protocol_id=protocol_id,
+            timezone=None,
+            language="en",
+            actor=SYSTEM,
+            now=before,
+        )
+        person.chat().started = True
+        joined = await join(db, bot_id=BOT_ID, chat_id=person.id, token=invite.token, now=before)
+        assert joined.patient is not None
+        await record_consent(
+            db, patient_id=joined.patient.id, agreed=True, language="en", text="Agree?", now=before
+        )
 
 
 async def _end(processes: Sequence[Process]) -> None:

@@ -91,7 +91,9 @@ class Patient:
     def type_number(self, score: int) -> None:
         """Write a score in one of the ways people write numbers."""
         self.numbers[str(score)] += 1
-        self.person.type(self.chance.choice((f"{score}", f" {score}. ", f"{score}/10", f"{score}".translate(_ARABIC))))
+        self.person.type(
+            self.chance.choice((f"{score}", f" {score}. ", f"{score}/10", f"{score}".translate(_ARABIC)))
+        )
 
     def tell(self, story: str) -> None:
         """Write something that is no answer."""

@@ -193,7 +193,9 @@ def _stories_amiss(deployment: Deployment, patients: Sequence[Patient]) -> Any:
 def _doubled_questions(deployment: Deployment, questions: dict[int, list[Call]]) -> Any:
     """A message that arrived has a record of its own: sent, or unknown and then never tried again."""
     by_slot: defaultdict[int, list[tuple[object, object]]] = defaultdict(list)
-    for slot_id, nudge, outcome, message_id in deployment.ask("SELECT slot_id, nudge, outcome, message_id FROM sends"):
+    for slot_id, nudge, outcome, message_id in deployment.ask(
+        "SELECT slot_id, nudge, outcome, message_id FROM sends"
+    ):
         if outcome in ("claimed", "sent", "unknown"):
             by_slot[int(str(slot_id))].append((nudge, message_id))
     for slot_id, calls in questions.items():
