@@ -236,7 +236,7 @@ async def answers_an_open_rating(turn: Turn, patient: Patient) -> bool:
     if not isinstance(read_score(turn.text, protocol.trial.nrs), Score):
         return False
     slot = await slot_for_text(
-        turn.db, patient_id=patient.id, kind="rating", given_at=turn.arrival.given_at, now=turn.now
+        turn.db, patient_id=patient.id, kind="rating", given_at=turn.meant_at, now=turn.now
     )
     return slot is not None and slot.answered_by is None
 
@@ -246,7 +246,7 @@ async def number_written(turn: Turn, patient: Patient, protocol: Protocol) -> No
     words = words_in(patient.language)
     read = read_score(turn.text, protocol.trial.nrs)
     slot = await slot_for_text(
-        turn.db, patient_id=patient.id, kind="rating", given_at=turn.arrival.given_at, now=turn.now
+        turn.db, patient_id=patient.id, kind="rating", given_at=turn.meant_at, now=turn.now
     )
     if isinstance(read, Score) and slot is not None:
         await _record(turn, patient, slot.id, scored(read.value))
@@ -280,7 +280,7 @@ async def dose_written(turn: Turn, patient: Patient) -> bool:
     if said not in known:
         return False
     slot = await slot_for_text(
-        turn.db, patient_id=patient.id, kind="dose", given_at=turn.arrival.given_at, now=turn.now
+        turn.db, patient_id=patient.id, kind="dose", given_at=turn.meant_at, now=turn.now
     )
     if slot is None:
         return False

@@ -14,7 +14,7 @@ from diary.joining import remember
 from diary.notes import keep_note, pass_note_on
 from diary.protocols import protocol_in_use
 from protocol.answers import looks_like_a_score
-from protocol.errors import UnknownCodeError
+from protocol.errors import UnknownCodeError, WrongCallError
 
 PressAct: TypeAlias = Callable[[Turn, Patient, Press], Awaitable[None]]
 _LONGEST_REASON: Final = 500
@@ -76,8 +76,12 @@ async def wrote(turn: Turn, patient: Patient) -> None:
         await _keep(turn, patient, "unread")
         await turn.say(await joining.consent_screen(turn, patient))
     elif awaiting is not None and turn.person is not None:
+        try:
+            await _awaited(turn, patient, awaiting)
+        except (UnknownCodeError, WrongCallError, KeyError, IndexError, ValueError):
+            await _number_or_note(turn, patient)  # what it was about is no more: the slot was planned away
+        # Forgotten last: were the reply to fail, a second try would take a side effect for small talk.
         await remember(turn.db, turn.person.contact.id, None)
-        await _awaited(turn, patient, awaiting)
     elif patient.status is PatientStatus.WITHDRAWN:
         await _keep(turn, patient, "unread")
         await turn.say(Screen(turn.words("status.left")))

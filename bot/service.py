@@ -106,7 +106,6 @@ class Service:
         while not stop.is_set():
             try:
                 await self.chat.application.initialize()
-                await publish_commands(self.bot)
             except InvalidToken:
                 await self.bot.shutdown()
                 raise TokenRefusedError from None
@@ -117,6 +116,7 @@ class Service:
             else:
                 self._senders.bots = {self.bot.id: self.bot}
                 await note_bot(self.db, bot_id=self.bot.id, username=self.bot.username)
+                await publish_commands(self.bot)
                 log.info("connected", bot=self.bot.username)
                 return True
         await self.bot.shutdown()

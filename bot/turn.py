@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Message, Update
 from telegram.error import TelegramError
 from telegram.ext import ExtBot
@@ -16,6 +17,8 @@ from bot.words import Words
 from diary import Database
 from diary.answers import Arrival
 from diary.joining import Person
+
+log = structlog.get_logger(__name__)
 
 Rows = tuple[tuple[tuple[str, str], ...], ...]
 _LONGEST_TEXT = 4096
@@ -76,6 +79,11 @@ class Turn:
         return Arrival("text", self.received_at, said_at.astimezone(UTC))
 
     @property
+    def meant_at(self) -> datetime:
+        """When a text first stood in the chat: an edit is still about what was asked then."""
+        return min(self.message.date.astimezone(UTC), self.received_at) if self.message else self.received_at
+
+    @property
     def key(self) -> str:
         """A name for this arrival, the same when it is replayed; it tells nothing about the chat."""
         return f"{self.bot.id}:{self.update.update_id}:{int(self.received_at.timestamp())}"
@@ -120,7 +128,10 @@ class Turn:
                 raise
 
     async def disarm(self, message_ids: list[int]) -> None:
-        """Take the buttons off messages that asked before; one that was tapped shows the receipt already."""
+        """Take the buttons off messages that asked before; one that was tapped shows the receipt already.
+
+        A button that stays does no harm, while a failure would handle the update, and show its receipt, again.
+        """
         query = self.update.callback_query
         shown = query.message.message_id if query and query.message else None
         for message_id in (asked for asked in message_ids if asked != shown):
@@ -130,10 +141,10 @@ class Turn:
                 )
             except TelegramError as error:
                 if not (is_cannot_edit(error) or is_not_modified(error)):
-                    raise
+                    log.info("buttons_left", error=type(error).__name__)
 
     async def toast(self, text: str | None = None, *, alert: bool = False) -> None:
-        """Answer a tap, so that the phone stops waiting; too late is no harm, since the entry is kept."""
+        """Answer a tap, so that the phone stops waiting; a failure is no harm, since the entry is kept."""
         query = self.update.callback_query
         if query is None:
             return
@@ -141,4 +152,4 @@ class Turn:
             await self.bot.answer_callback_query(query.id, text=text, show_alert=alert)
         except TelegramError as error:
             if not is_query_too_old(error):
-                raise
+                log.info("tap_not_answered", error=type(error).__name__)

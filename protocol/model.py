@@ -131,6 +131,12 @@ class Measure(_Part):
     decimals: Annotated[int, Field(ge=0, le=3)] = 0
     require: Requirement | None = None
 
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        if self.range[0] >= self.range[1]:
+            raise ValueError("range: write the least value first, then the greatest")
+        return self
+
 
 class Reason(_Part):
     """A reason a patient may give for a dose not taken."""
