@@ -1,4 +1,4 @@
-"""`python -m bench`: every part in a process of its own, so that each has a peak of memory of its own; one table."""
+"""`python -m bench`: every part in a process of its own, so that each has its own peak of memory; one table."""
 
 import argparse
 import asyncio
@@ -61,7 +61,11 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, under a minute; sizes then miss aims")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="smaller sizes, about a minute on a quiet machine; some aims are then left open",
+    )
     parser.add_argument("--only", choices=PARTS, metavar="NAME", help=f"one part: {', '.join(PARTS)}")
     parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)

@@ -4,8 +4,10 @@ Every row is as the diary writes it. Only the number is made cheaply, so that tw
 """
 
 import sqlite3
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,16 @@ _COPIED: Final = (
     "protocol_id, phase, item, kind, local_date, n, zone, utc_offset_minutes, opens_at, due_at, on_time_until,"
     " closes_at, label, next_nudge_at, nudges, excused_because, cancelled_because"
 )
+
+_COPIES: Final = f"""
+INSERT INTO patients SELECT :new, :code, site_id, protocol_id, status, language, added_at, joined_at,
+    withdrawn_at, erased_at, audit_id FROM patients WHERE id = :old;
+INSERT INTO patient_phases SELECT :new, phase, start, audit_id FROM patient_phases WHERE patient_id = :old;
+INSERT INTO patient_zones SELECT :new, since, zone, audit_id FROM patient_zones WHERE patient_id = :old;
+INSERT INTO contacts SELECT NULL, :new, NULL, bot_id, :hash, :sealed, reachable, awaiting, audit_id
+    FROM contacts WHERE patient_id = :old;
+INSERT INTO slots (patient_id, {_COPIED}) SELECT :new, {_COPIED} FROM slots WHERE patient_id = :old ORDER BY id
+""".split(";")
 
 
 def chat_of(number: int) -> int:
@@ -74,7 +86,14 @@ class Ledgers:
         await db.close()
 
     def fill(self, patients: int, *, as_of: datetime) -> int:
-        """Copy until there are so many patients, let all that was due before `as_of` be answered; count slots."""
+        """Copy until there are so many patients, let all that was due before `as_of` be answered; count slots.
+
+        In a process of its own: the large cache that makes it quick must not count as the diary's memory.
+        """
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+            return apart.submit(self._fill_here, patients, as_of).result()
+
+    def _fill_here(self, patients: int, as_of: datetime) -> int:
         connection = sqlite3.connect(self.path, isolation_level=None)
         # A half-made database is thrown away, so nothing has to be durable yet.
         connection.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; BEGIN")
@@ -92,17 +111,7 @@ class Ledgers:
         chat_hash = keys.lookups("chat", f"{self.bot_id}:{chat_of(number)}")[0]
         sealed = keys.seal({"chat": chat_of(number)}, context=f"contact:patient:{number}")
         names = {"new": number, "old": template, "code": _code(number), "hash": chat_hash, "sealed": sealed}
-        for statement in (
-            "INSERT INTO patients SELECT :new, :code, site_id, protocol_id, status, language, added_at, joined_at,"
-            " withdrawn_at, erased_at, audit_id FROM patients WHERE id = :old",
-            "INSERT INTO patient_phases SELECT :new, phase, start, audit_id FROM patient_phases"
-            " WHERE patient_id = :old",
-            "INSERT INTO patient_zones SELECT :new, since, zone, audit_id FROM patient_zones WHERE patient_id = :old",
-            "INSERT INTO contacts SELECT NULL, :new, NULL, bot_id, :hash, :sealed, reachable, awaiting, audit_id"
-            " FROM contacts WHERE patient_id = :old",
-            f"INSERT INTO slots (patient_id, {_COPIED}) SELECT :new, {_COPIED} FROM slots WHERE patient_id = :old"
-            " ORDER BY id",
-        ):
+        for statement in _COPIES:
             connection.execute(statement, names)
 
 

@@ -36,7 +36,7 @@ async def _people(path: Path, patients: int) -> Database:
 
 async def measure(folder: Path, *, quick: bool) -> list[Figure]:
     """How many nudges a second go out when nothing holds them back, due all at one instant."""
-    rounds, each = (2, 250) if quick else (4, 500)
+    rounds, each = (2, 150) if quick else (4, 500)
     patients = rounds * each
     db = await _people(folder / "nudges.db", patients)
     ours, bare = [], []
@@ -88,7 +88,7 @@ def _question(chat_id: int) -> dict[str, Any]:
     later = [{"text": "Later", "callback_data": "l.123456~abcdefghijkl"}]
     return {
         "chat_id": chat_id,
-        "text": "How strong is your pain now?\nFor Tue 24 Nov, 20:00.\n0: no pain, 10: the worst pain you can imagine",
+        "text": "How strong is your pain now?\nFor Tue 24 Nov, 20:00.\n0 = no pain, 10 = the worst pain there is",
         "reply_markup": {"inline_keyboard": [keys[:6], keys[6:], later]},
         "link_preview_options": {"is_disabled": True},
     }

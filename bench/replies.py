@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
 
@@ -12,39 +14,49 @@ from bench.ground import BareBot, BareFile, Going, serving, ticking
 from bench.ledgers import Ledgers, chat_of
 from bench.standin import FLOOR_TOKEN, TOKEN, Handle, stand_in
 from bot.limiter import Pacer
+from diary import Database
 from protocol.calendar import instant
 from protocol.values import parse_wall
 from schedules.dispatcher import send_due
 
 _START = date(2026, 11, 24)
+_EVENING = instant(_START, parse_wall("20:00"), "Africa/Cairo")
 _AT_ONCE = 32
 _SLOW = 0.08
 
 
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """How many rounds, and how many taps in each."""
+
+    rounds: int
+    alone: int
+    slow: int
+    together: int
+
+
 async def measure(folder: Path, *, quick: bool) -> list[Figure]:
     """Latency one tap at a time, on bare loopback and with 80 ms at Telegram; then 32 patients side by side."""
-    rounds, alone, slow, together = (3, 25, 10, 48) if quick else (5, 60, 25, 160)
+    rounds, alone, slow, together = (2, 20, 8, 48) if quick else (5, 60, 25, 160)
     patients = rounds * (alone + slow + together)
     ledgers = Ledgers(folder / "replies.db", int(TOKEN.partition(":")[0]), [_START])
     await ledgers.set_up()
-    evening = instant(_START, parse_wall("20:00"), "Africa/Cairo")
-    ledgers.fill(patients, as_of=evening)
+    ledgers.fill(patients, as_of=_EVENING)
     chats = iter([chat_of(number) for number in range(1, patients + 1)])
     db = ledgers.database()
     await db.open()
     try:
         async with stand_in() as api:
             with BareFile(folder / "floor.db") as file:
-                figures = await _all(db, api, file, chats, evening, (rounds, alone, slow, together))
+                figures = await _all(db, api, file, chats, _Sizes(rounds, alone, slow, together))
     finally:
         await db.close()
     _check(ledgers.path, patients)
     return figures
 
 
-async def _all(db, api: Handle, file: BareFile, chats: Iterator[int], evening: datetime, sizes) -> list[Figure]:
-    rounds, alone, slow, together = sizes
-    clock = Going(evening + timedelta(seconds=1))
+async def _all(db: Database, api: Handle, file: BareFile, chats: Iterator[int], sizes: _Sizes) -> list[Figure]:
+    clock = Going(_EVENING + timedelta(seconds=1))
     async with serving(db, api, clock, Pacer(per_bot=None, per_chat=None)) as service:
 
         async def send() -> None:
@@ -53,13 +65,15 @@ async def _all(db, api: Handle, file: BareFile, chats: Iterator[int], evening: d
 
         await send()
         async with ticking(send):
-            quick_ones = await _one_by_one(api, file, chats, rounds, alone)
+            quick_ones = await _one_by_one(api, file, chats, sizes.rounds, sizes.alone)
             await api.delay(_SLOW)
-            slow_ones = await _one_by_one(api, file, chats, rounds, slow)
+            slow_ones = await _one_by_one(api, file, chats, sizes.rounds, sizes.slow)
             await api.delay(0.0)
-            rates = await _side_by_side(api, file, chats, rounds, together)
+            rates = await _side_by_side(api, file, chats, sizes.rounds, sizes.together)
+            commits = [_timed_commit(file) for _ in range(100)]
     floor = "bare poll + one durable commit + one bare aiohttp call"
     return [
+        Figure("one durable commit of one row by sqlite3: p50", f"{median(commits):.2f} ms"),
         *_latency("reply, API answers at once", quick_ones, floor, aim=6.0),
         *_latency("reply, API answers in 80 ms", slow_ones, floor, aim=1.1),
         Figure(
@@ -71,7 +85,9 @@ async def _all(db, api: Handle, file: BareFile, chats: Iterator[int], evening: d
     ]
 
 
-async def _one_by_one(api: Handle, file: BareFile, chats: Iterator[int], rounds: int, count: int):
+async def _one_by_one(
+    api: Handle, file: BareFile, chats: Iterator[int], rounds: int, count: int
+) -> list[tuple[list[float], list[float]]]:
     """Rounds of the diary and of the floor in turn, so that a noisy spell hits both."""
     found: list[tuple[list[float], list[float]]] = []
     for _ in range(rounds):
@@ -114,6 +130,12 @@ def _latency(name: str, found: list[tuple[list[float], list[float]]], floor: str
             f"{percentile(ours, 0.99) / percentile(bare, 0.99):.2f}",
         ),
     ]
+
+
+def _timed_commit(file: BareFile) -> float:
+    began = time.perf_counter()
+    file.keep(b"x" * 300)
+    return (time.perf_counter() - began) * 1000
 
 
 def _check(path: Path, patients: int) -> None:

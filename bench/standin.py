@@ -218,7 +218,7 @@ class Handle:
     async def until(self, true: Callable[[Counter[str]], bool], *, seconds: float = 60.0) -> None:
         """Wait until what was received satisfies this."""
         async with asyncio.timeout(seconds):
-            while not true(await self.counts()):
+            while not true(await self.counts()):  # noqa: ASYNC110 - it happens in another process
                 await asyncio.sleep(0.02)
 
     async def _ask(self, path: str, wanted: Json) -> Any:

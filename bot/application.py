@@ -1,16 +1,18 @@
 """The chat as a whole: which update goes where, and how a kept update is handled to its end."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Any, TypeAlias
 
 import orjson
 import structlog
 from telegram import ChatMember, Update
-from telegram.error import Forbidden, TelegramError
+from telegram.error import RetryAfter, TelegramError
 from telegram.ext import (
     Application,
     ApplicationBuilder,
@@ -26,27 +28,35 @@ from telegram.ext import (
 from bot import patient, staff
 from bot.buttons import Buttons
 from bot.limiter import Lane, Pacer
-from bot.request import LeanRequest
+from bot.outcomes import classify, wait_of
+from bot.request import LeanRequest, loads_leniently
 from bot.turn import Screen, Turn
 from bot.words import languages, words_in
 from diary import Database
 from diary.alerts import note_reachable, note_unreachable
-from diary.arrivals import Waiting, finish, set_aside
+from diary.arrivals import Waiting, finish, may_pass, set_aside
 from diary.joining import Person, who_is
-from schedules.sending import Clock
+from schedules.sending import Clock, Refusal, Refused
 
 log = structlog.get_logger(__name__)
 
 Act: TypeAlias = Callable[[Turn], Awaitable[None]]
 _App: TypeAlias = Application[Any, Any, Any, Any, Any, Any]
-# Between tries the lane of this one patient waits, nobody else's.
+# Between tries the lane of this one patient waits, nobody else's: what fails again is a fault of ours.
 _PAUSES = (1.0, 5.0)
+# Telegram's troubles pass. The record is made by then, and a receipt after five minutes is better than none.
+_TELEGRAM_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0)
+_LONGEST_FLOOD = 600.0
+# While the database takes nothing, nothing else can be done: its troubles are waited out, however long.
+_DATABASE_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
+_UNREACHABLE = {Refusal.BLOCKED: "blocked", Refusal.NOT_STARTED: "blocked", Refusal.GONE: "gone"}
 
 
 @dataclass(slots=True)
 class _Handling:
     """What belongs to the update being handled, beside the update itself."""
 
+    inbox_id: int
     received_at: datetime
     failures: list[BaseException] = field(default_factory=list)
 
@@ -96,51 +106,59 @@ class Chat:
     async def work(self, waiting: Waiting) -> None:
         """Handle a kept update to its end: tried again after a failure, at last set aside; it never raises."""
         try:
-            update = Update.de_json(orjson.loads(waiting.body), self.bot)
+            update = Update.de_json(_readable(waiting.body), self.bot)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, reading it again will not help
             await self._set_aside(waiting, error)
             return
-        for pause in (*_PAUSES, None):
-            try:
-                await self._handle(update, waiting)
-            except Exception as error:  # noqa: BLE001 - one update must not stop the rest
-                log.warning(
-                    "update_failed", inbox=waiting.inbox_id, error=type(error).__name__, where=_where(error)
-                )
-                if pause is None:
-                    await self._set_aside(waiting, error)
-                    await self._apologise(waiting)
-                else:
-                    await asyncio.sleep(pause)
-            else:
-                await finish(self.db, waiting.inbox_id, now=self.clock())
+        for tries in count():
+            failure = await self._failure(update, waiting)
+            if failure is None:
                 return
+            pause = _pause_after(failure, tries)
+            if pause is None:
+                await self._set_aside(waiting, failure)
+                if not isinstance(failure, TelegramError):
+                    await self._apologise(waiting)
+                return
+            await asyncio.sleep(pause)
+
+    async def _failure(self, update: Update, waiting: Waiting) -> Exception | None:
+        """Handle an update and let it leave the inbox; say what went wrong, or None."""
+        try:
+            await self._handle(update, waiting)
+        except Exception as error:  # noqa: BLE001 - one update must not stop the rest
+            log.warning("update_failed", inbox=waiting.inbox_id, error=type(error).__name__, where=_where(error))
+            return error
+        await _until_taken(lambda: finish(self.db, waiting.inbox_id, now=self.clock()))
+        return None
 
     async def _set_aside(self, waiting: Waiting, error: Exception) -> None:
         name = type(error).__name__
         log.error("update_quarantined", inbox=waiting.inbox_id, error=name, where=_where(error))
-        await set_aside(self.db, waiting.inbox_id, because=name)
+        await _until_taken(lambda: set_aside(self.db, waiting.inbox_id, because=name))
 
     async def _handle(self, update: Update, waiting: Waiting) -> None:
-        handling = _Handling(waiting.received_at)
+        handling = _Handling(waiting.inbox_id, waiting.received_at)
         token = _HANDLING.set(handling)
         try:
             await self.application.process_update(update)
         finally:
             _HANDLING.reset(token)
         for failure in handling.failures:
-            if not await self._settled_by_blocking(update, failure):
+            if not await self._settled_by_absence(update, failure):
                 raise failure
 
-    async def _settled_by_blocking(self, update: Update, failure: BaseException) -> bool:
-        """Somebody who blocked the bot gets no reply, and what was to be recorded has been."""
-        if not isinstance(failure, Forbidden):
+    async def _settled_by_absence(self, update: Update, failure: BaseException) -> bool:
+        """Somebody who blocked the bot, or is gone, gets no reply, and what was to be recorded has been."""
+        verdict = classify(failure) if isinstance(failure, TelegramError) else None
+        reachable = _UNREACHABLE.get(verdict.reason) if isinstance(verdict, Refused) else None
+        if reachable is None:
             return False
         chat = update.effective_chat
         person = await who_is(self.db, bot_id=self.bot.id, chat_id=chat.id) if chat else None
         if person is not None:
             contact_id = person.contact.id
-            await note_unreachable(self.db, contact_id=contact_id, reachable="blocked", now=self.clock())
+            await note_unreachable(self.db, contact_id=contact_id, reachable=reachable, now=self.clock())
         return True
 
     async def _apologise(self, waiting: Waiting) -> None:
@@ -183,6 +201,7 @@ class Chat:
             buttons=Buttons(self.db.keys, self.bot.id),
             chat_id=chat_id,
             words=words_in(spoken if spoken in languages() else "en"),
+            inbox_id=_HANDLING.get().inbox_id,
             received_at=_HANDLING.get().received_at,
             now=now,
             person=person,
@@ -253,13 +272,51 @@ async def texted(turn: Turn) -> None:
 def lane_of(body: bytes) -> int | str:
     """Whose lane an update belongs to: the chat's, so that one patient's updates stay in order."""
     try:
-        raw = orjson.loads(body)
+        raw = _readable(body)
         for part in ("message", "edited_message", "my_chat_member"):
             if part in raw:
                 return int(raw[part]["chat"]["id"])
         return int(raw["callback_query"]["from"]["id"])
     except (ValueError, TypeError, KeyError, orjson.JSONDecodeError):
         return "unreadable"
+
+
+def _readable(body: bytes) -> Any:
+    """Read an update; half an emoji, legal in JSON's letter but in no database, becomes a question mark."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return orjson.loads(json.dumps(loads_leniently(body), ensure_ascii=False).encode("utf-8", "replace"))
+
+
+async def _until_taken(write: Callable[[], Awaitable[None]]) -> None:
+    """Write, again and again where the database does not take it now."""
+    for tries in count():
+        try:
+            await write()
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            await asyncio.sleep(_database_pause(tries))
+        else:
+            return
+
+
+def _database_pause(tries: int) -> float:
+    return _DATABASE_PAUSES[min(tries, len(_DATABASE_PAUSES) - 1)]
+
+
+def _pause_after(failure: Exception, tries: int) -> float | None:
+    """How long to wait before an update is tried again that failed so often; None where there is no use."""
+    if may_pass(failure):
+        return _database_pause(tries)
+    verdict = classify(failure) if isinstance(failure, TelegramError) else Refused(Refusal.BAD_REQUEST)
+    passes = not isinstance(verdict, Refused) or verdict.reason is Refusal.TOKEN
+    pauses = _TELEGRAM_PAUSES if passes else _PAUSES
+    if tries >= len(pauses):
+        return None
+    asked_for = wait_of(failure).total_seconds() if isinstance(failure, RetryAfter) else 0.0
+    return max(pauses[tries], min(asked_for, _LONGEST_FLOOD))
 
 
 async def _note_failure(_update: object, context: CallbackContext[Any, Any, Any, Any]) -> None:

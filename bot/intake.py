@@ -149,13 +149,17 @@ class Intake:
         if payload is None:
             return
         updates = updates_in(payload)
+        # First the outage, then what was said in it: an answer that it made late must find it recorded.
+        unrecorded = await self._note_gap()
         if updates:
             await self._commit(updates)
         numbers = [update.update_id for update in updates if update.update_id is not None]
         # An empty answer means that everything before the offset is confirmed and gone. Asking without one
         # again then costs nothing, and finds updates whose numbers started anew below it.
         self._offset = max(numbers) + 1 if numbers else None
-        await self._succeeded()
+        if unrecorded is not None:
+            raise unrecorded  # the outage lasts on until it is recorded
+        self._succeeded()
         if updates and not numbers:
             raise PollFailedError("updates without numbers")  # they come again: kept once, but not in a rush
 
@@ -181,23 +185,24 @@ class Intake:
             log.error("updates_not_kept", count=len(updates), error=type(exc).__name__)  # noqa: TRY400
             raise PollFailedError("not kept") from exc
 
-    async def _succeeded(self) -> None:
-        began, ended = self._last_polled, self._clock()
-        if self._gap is not None and began is not None and ended - began > OUTAGE:
-            log.warning("outage_ended", seconds=(ended - began).total_seconds())
-            await self._report_gap(began, ended)
-        self._last_polled = ended
+    def _succeeded(self) -> None:
+        self._last_polled = self._clock()
         self._heard = True
-        self._polled(ended)
+        self._polled(self._last_polled)
 
-    async def _report_gap(self, began: datetime, ended: datetime) -> None:
-        if self._gap is None:
-            return
+    async def _note_gap(self) -> PollFailedError | None:
+        """Report an outage that is over; give what went wrong with that, for the updates must be kept first."""
+        began, ended = self._last_polled, self._clock()
+        if self._gap is None or began is None or ended - began <= OUTAGE:
+            return None
+        log.warning("outage_ended", seconds=(ended - began).total_seconds())
         try:
             await self._gap(began, ended)
-        except Exception as exc:  # the outage lasts on until it is recorded
+        except Exception as exc:  # noqa: BLE001 - the loop must live on
             log.error("outage_not_recorded", error=type(exc).__name__)  # noqa: TRY400
-            raise PollFailedError("outage not recorded") from exc
+            return PollFailedError("outage not recorded")
+        self._last_polled = ended
+        return None
 
     async def _recover(self, failure: PollFailedError, failures: int, stop: asyncio.Event) -> None:
         """Say what went wrong, take a fresh client after every third failure in a row, and wait."""

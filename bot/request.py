@@ -119,7 +119,8 @@ class LeanRequest(BaseRequest):
             answer = loads_leniently(payload)
         except ValueError:
             answer = None
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or (answer.get("ok") is True and "result" not in answer):
+            # The library takes the result unseen, and its KeyError would look like a fault of ours.
             # No cause is kept: a decoding error carries the document it could not read.
             raise TelegramError("Invalid server response")
         return answer

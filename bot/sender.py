@@ -11,17 +11,15 @@ from bot.buttons import Buttons
 from bot.limiter import Lane
 from bot.outcomes import classify
 from bot.screens import Asked, Screens
-from bot.turn import Screen, shortened
+from bot.turn import LONGEST_QUOTE, Screen, shortened
 from bot.words import words_in
-from diary import Database, DueNotice, DueNudge, Slot
+from diary import Database, DueNotice, DueNudge, Slot, SlotState
 from diary.answers import look_at
 from diary.joining import chat_of
 from diary.notes import text_of_note
 from diary.protocols import protocol_in_use
 from schedules.sending import Clock, SendResult, Sent
 
-# A message holds 4,096 characters; the whole note is in the record.
-_LONGEST_QUOTE = 3000
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -87,7 +85,7 @@ class NoticeSender:
         lines = [words(f"alert.{details['rule']}", code=details["code"])]
         if "note" in details:
             text = await text_of_note(self._senders.db, details["note"])
-            lines.append(words("alert.text", text=shortened(text, _LONGEST_QUOTE)))
+            lines.append(words("alert.text", text=shortened(text, LONGEST_QUOTE)))
         lines.append(words("alert.more", code=details["code"]))
         seen = (words("alert.seen"), buttons.data(chat_id, "as", details["alert"]))
         done = (words("alert.done"), buttons.data(chat_id, "ad", details["alert"]))
@@ -96,7 +94,7 @@ class NoticeSender:
     async def _question_again(self, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screen:
         """One message for all that was open when the service was away, and why it comes."""
         now, words = self._senders.clock(), words_in(notice.language)
-        slots = [slot for slot in await self._slots(notice, now) if slot.answered_by is None]
+        slots = [slot for slot in await self._slots(notice, now) if slot.state == SlotState.OPEN]
         if not slots:
             return Screen(words("reask.nothing-open"))
         zone = slots[0].zone

@@ -174,8 +174,11 @@ class Service:
         """Send all that is due now, and hold the alert rules against the ledger every hour."""
         async with self._ticking:
             now = self.clock()
-            while await send_due(self.db, self.nudges, now=self.clock()) and not self._stopping:
-                pass
+            # Turn and turn about: a side effect must not wait until a whole morning's reminders are out.
+            more = True
+            while more and not self._stopping:
+                more = await send_due(self.db, self.nudges, now=self.clock())
+                more = await send_notices(self.db, self.notices, now=self.clock()) or more
             if self._seen.rules is None or now - self._seen.rules >= RULES_EVERY:
                 await evaluate_everybody(self.db, now=now)
                 self._seen.rules = now

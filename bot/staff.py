@@ -6,10 +6,11 @@ from typing import Final
 
 from bot.buttons import Press
 from bot.limiter import Lane
-from bot.turn import Screen, Turn
+from bot.turn import LONGEST_QUOTE, Screen, Turn, shortened
 from bot.words import Words, words_in
-from diary import Actor, StaffMember
+from diary import Actor, Alert, StaffMember
 from diary.alerts import close_alert, see_alert
+from diary.notes import text_of_note
 from diary.team import SEES_PATIENTS, TAKES_ALERTS, code_of_staff, scope_of
 from protocol.errors import UnknownCodeError
 from reports import charts, site
@@ -52,7 +53,7 @@ async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
         await turn.toast(words("button.stale"), alert=True)
         return
     owner = await code_of_staff(turn.db, alert.seen_by or member.id)
-    said = words(f"alert.{alert.rule}", code=alert.code)
+    said = await _said(turn, words, alert)
     if alert.done_at is not None:
         closer = await code_of_staff(turn.db, alert.done_by or member.id)
         await turn.show(Screen(words("alert.done-by", alert=said, staff=closer)))
@@ -60,6 +61,15 @@ async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
     done = ((words("alert.done"), turn.data("ad", alert.id)),)
     toast = words("alert.mine") if alert.seen_by == member.id else words("alert.taken", staff=owner)
     await turn.show(Screen(words("alert.seen-by", alert=said, staff=owner), (done,)), toast=toast)
+
+
+async def _said(turn: Turn, words: Words, alert: Alert) -> str:
+    """An alert in words; what the patient wrote stays in sight of whoever takes it."""
+    lines = [words(f"alert.{alert.rule}", code=alert.code)]
+    if "note" in alert.details:
+        text = await text_of_note(turn.db, alert.details["note"])
+        lines.append(words("alert.text", text=shortened(text, LONGEST_QUOTE)))
+    return "\n".join(lines)
 
 
 async def _adherence(turn: Turn, member: StaffMember, _rest: str) -> None:

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 Rows = tuple[tuple[tuple[str, str], ...], ...]
 _LONGEST_TEXT = 4096
+# Of a patient's words in a message to staff, beside which other lines must fit; the whole note is in the record.
+LONGEST_QUOTE = 3000
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -56,6 +58,7 @@ class Turn:
     buttons: Buttons
     chat_id: int
     words: Words
+    inbox_id: int
     received_at: datetime
     now: datetime
     person: Person | None
@@ -86,7 +89,7 @@ class Turn:
     @property
     def key(self) -> str:
         """A name for this arrival, the same when it is replayed; it tells nothing about the chat."""
-        return f"{self.bot.id}:{self.update.update_id}:{int(self.received_at.timestamp())}"
+        return f"{self.bot.id}:{self.update.update_id}:{self.inbox_id}"
 
     def data(self, act: str, *arguments: int | str) -> str:
         """Data for a button in this chat."""

@@ -39,7 +39,7 @@ def check(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE]", help="Path of a file, or a bundled protocol's name; the one in use if left out."
+            metavar="FILE", help="Path of a file, or a bundled protocol's name; the one in use if left out."
         ),
     ] = None,
     *,
@@ -121,7 +121,7 @@ def show(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", help="A bundled protocol's name or a file's path; the one in use if left out."
+            metavar="NAME", help="A bundled protocol's name or a file's path; the one in use if left out."
         ),
     ] = None,
     start: Annotated[str, typer.Option(help="First day: 2026-11-24, today or tomorrow.")] = "today",

@@ -196,6 +196,7 @@ async def note_reachable(db: Database, *, contact_id: int, now: datetime) -> Non
         audit = await write_audit(conn, Audit(now, SYSTEM, "chat reachable", contact.patient_id))
         await contacts.set_reachable(conn, contact.id, "yes", audit=audit)
         if contact.patient_id is not None:
+            await sends.withdraw_notices(conn, contact.patient_id, "reask")
             await ledger.ask_open_again(conn, contact.patient_id, now=now, audit=audit)
 
 

@@ -6,8 +6,10 @@ from datetime import datetime
 
 from protocol.errors import SealError
 from storage import inbox
-from storage.database import Database
+from storage.database import Database, may_pass
 from storage.records import InboxUpdate
+
+__all__ = ["Waiting", "finish", "keep", "may_pass", "set_aside", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from diary.ledger import replan
 from diary.protocols import protocol_of
 from protocol.errors import InviteError, NotAllowedError, WrongCallError
 from protocol.lifecycle import PatientStatus
-from storage import contacts, patients, people
+from storage import contacts, patients, people, sends
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
@@ -83,6 +83,7 @@ async def _join(db: Database, conn: Connection, *, bot_id: int, chat_id: int, to
     )
     if owner[0] is not None:
         # Questions still open move to the new chat; in the old one their buttons are dead.
+        await sends.withdraw_notices(conn, owner[0], "reask")
         await ledger.ask_open_again(conn, owner[0], now=now, audit=audit)
     bound = await contacts.contact_by_chat(conn, db.keys, bot_id=bot_id, chat_id=chat_id)
     person = await _person(conn, bound) if bound else None

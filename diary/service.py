@@ -4,24 +4,27 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 
 from diary.protocols import protocol_of
-from protocol.calendar import out_of_quiet_hours
-from storage import sends, service
+from protocol.calendar import next_nudge, out_of_quiet_hours
+from storage import patients, sends, service
 from storage import slots as ledger
 from storage.audit import SYSTEM, Audit, write_audit
-from storage.database import Database
+from storage.database import Connection, Database
 from storage.records import Slot
 
 _REASK_LASTS = timedelta(hours=2)
+# Telegram keeps a tap for 150 s: an answer to what was asked so shortly before the end is on its way to us.
+_STILL_HEARD = timedelta(seconds=150)
 
 
 async def record_outage(db: Database, *, kind: str, began_at: datetime, ended_at: datetime, now: datetime) -> int:
     """Record a break in service, ask for one merged message to each patient it touched, count the slots.
 
-    What was due meanwhile and what was asked for before is asked in that one message, once, and not at night.
+    What was due meanwhile and what was asked for before is asked in that one message, once, and not at night;
+    a message that still waits for an earlier break is merged into it.
     """
     async with db.write() as conn:
         touched: defaultdict[int, list[Slot]] = defaultdict(list)
-        for slot in await ledger.open_slots(conn, now=now):
+        for slot in await ledger.open_slots(conn, now=now, asked_before=ended_at - _STILL_HEARD):
             touched[slot.patient_id].append(slot)
         count = sum(map(len, touched.values()))
         details = {"kind": kind, "began": began_at.isoformat(), "ended": ended_at.isoformat(), "slots": count}
@@ -30,25 +33,48 @@ async def record_outage(db: Database, *, kind: str, began_at: datetime, ended_at
             conn, kind=kind, began_at=began_at, ended_at=ended_at, slots_touched=count, audit=audit
         )
         for patient_id, slots in touched.items():
-            protocol = await protocol_of(db, conn, slots[-1].protocol_id)
-            at = out_of_quiet_hours(protocol, now, slots[-1].zone)
-            slot_ids = [slot.id for slot in slots if slot.closes_at > at]
-            await ledger.drop_overdue_nudges(conn, slot_ids, now=now)
-            if slot_ids:
-                await sends.add_notice(
-                    conn,
-                    patient_id=patient_id,
-                    kind="reask",
-                    key=f"outage:{outage_id}",
-                    details={
-                        "slots": slot_ids,
-                        "began": began_at.isoformat(),
-                        "ended": ended_at.isoformat(),
-                    },
-                    at=at,
-                    expires_at=at + _REASK_LASTS,
-                )
+            await _ask_again(
+                db, conn, patient_id, slots, key=f"outage:{outage_id}", out=(began_at, ended_at), now=now
+            )
         return count
+
+
+async def _ask_again(
+    db: Database,
+    conn: Connection,
+    patient_id: int,
+    slots: list[Slot],
+    *,
+    key: str,
+    out: tuple[datetime, datetime],
+    now: datetime,
+) -> None:
+    """Put one message to a patient in the place of all that would ask single questions until it goes out."""
+    zone = await patients.zone_of_patient(conn, patient_id)
+    at = out_of_quiet_hours(await protocol_of(db, conn, slots[-1].protocol_id), now, zone)
+    asked = [slot for slot in slots if slot.closes_at > at]
+    for slot in asked:
+        protocol = await protocol_of(db, conn, slot.protocol_id)
+        item = protocol.item(slot.phase, slot.item)
+        then_at = next_nudge(protocol, item, slot.due_at, slot.closes_at, zone, after=at)
+        await ledger.drop_nudges_until(conn, slot.id, at, then_at=then_at)
+    if not asked:
+        return
+    merged = await sends.withdraw_notices(conn, patient_id, "reask")
+    began = min([out[0], *(datetime.fromisoformat(earlier["began"]) for earlier in merged)])
+    await sends.add_notice(
+        conn,
+        patient_id=patient_id,
+        kind="reask",
+        key=key,
+        details={
+            "slots": [slot.id for slot in asked],
+            "began": began.isoformat(),
+            "ended": out[1].isoformat(),
+        },
+        at=at,
+        expires_at=at + _REASK_LASTS,
+    )
 
 
 async def last_beat(db: Database, part: str) -> datetime | None:

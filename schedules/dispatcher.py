@@ -17,8 +17,9 @@ from diary.protocols import protocol_of
 from protocol.calendar import next_nudge, out_of_quiet_hours
 from protocol.model import Protocol
 from schedules.sending import PutBack, Refusal, Refused, Sender, SendResult, Sent, Unknown
-from storage import sends
+from storage import patients, sends
 from storage import slots as ledger
+from storage.database import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +55,7 @@ async def _claim(db: Database, due: list[DueNudge], *, now: datetime) -> list[_C
         await ledger.forget_closed_nudges(conn, now=now)
         for nudge in due:
             protocol = await protocol_of(db, conn, nudge.protocol_id)
-            if (quiet_until := _quiet_until(protocol, nudge, now)) is not None:
+            if (quiet_until := _quiet_until(protocol, nudge.lives_in, now)) is not None:
                 await sends.hold_nudge(conn, nudge, until=quiet_until)
                 continue
             item = protocol.item(nudge.phase, nudge.item)
@@ -65,11 +66,11 @@ async def _claim(db: Database, due: list[DueNudge], *, now: datetime) -> list[_C
     return claimed
 
 
-def _quiet_until(protocol: Protocol, nudge: DueNudge, now: datetime) -> datetime | None:
+def _quiet_until(protocol: Protocol, lives_in: str, now: datetime) -> datetime | None:
     """When the night ends that a message would disturb, however it came to be sent at night; None by day."""
     began = now - _GRACE
-    until = out_of_quiet_hours(protocol, now, nudge.lives_in)
-    return until if until > now and out_of_quiet_hours(protocol, began, nudge.lives_in) > began else None
+    until = out_of_quiet_hours(protocol, now, lives_in)
+    return until if until > now and out_of_quiet_hours(protocol, began, lives_in) > began else None
 
 
 async def _send(db: Database, sender: Sender[DueNudge], claimed: _Claimed, *, now: datetime, began: float) -> None:
@@ -99,10 +100,22 @@ async def send_notices(db: Database, sender: Sender[DueNotice], *, now: datetime
         return False
     async with db.write() as conn:
         await sends.forget_stale_notices(conn, now=now)
-        claimed = [notice for notice in due if await sends.claim_notice(conn, notice, now=now)]
+        claimed = [notice for notice in due if await _claim_notice(db, conn, notice, now=now)]
     began = asyncio.get_running_loop().time()
     await asyncio.gather(*(_send_notice(db, sender, notice, now=now, began=began) for notice in claimed))
     return len(due) == BATCH
+
+
+async def _claim_notice(db: Database, conn: Connection, notice: DueNotice, *, now: datetime) -> bool:
+    """Take a notice in hand, unless it is a patient's and it became night on its way."""
+    if notice.patient_id is not None:
+        patient = await patients.patient_by_id(conn, notice.patient_id)
+        protocol = await protocol_of(db, conn, patient.protocol_id)
+        zone = await patients.zone_of_patient(conn, patient.id)
+        if (quiet_until := _quiet_until(protocol, zone, now)) is not None:
+            await sends.hold_notice(conn, notice, until=quiet_until)
+            return False
+    return await sends.claim_notice(conn, notice, now=now)
 
 
 async def _send_notice(

@@ -3,6 +3,7 @@
 Its cron triggers skip and double days at clock changes, so it never sees a wall time: only "every so often".
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -54,4 +55,13 @@ def _guarded(job: Job) -> Callable[[], Awaitable[None]]:
         except Exception as error:
             log.exception("job_failed", job=job.name, error=type(error).__name__)
 
-    return run
+    running: set[asyncio.Task[None]] = set()
+
+    async def shielded() -> None:
+        # The scheduler cancels what runs when it stops, and a send that is cut off is one nobody knows about.
+        task = asyncio.create_task(run(), name=job.name)
+        running.add(task)
+        task.add_done_callback(running.discard)
+        await asyncio.shield(task)
+
+    return shielded

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
@@ -20,7 +20,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from protocol.errors import SchemaError, SettingsError
@@ -80,16 +81,28 @@ class Database:
             yield conn
 
     async def migrate(self) -> str:
-        """Bring the schema up to date and give its revision; every step is one transaction."""
+        """Bring the schema up to date in one transaction, and give its revision."""
+        # SQLite changes a table by building it anew, which rows elsewhere that point at it would forbid.
+        await self._foreign_keys("OFF")
         try:
             async with self.write() as conn:
                 await conn.run_sync(_upgrade)
+                if (await conn.exec_driver_sql("PRAGMA foreign_key_check")).first() is not None:
+                    raise SchemaError(f"The database {shown(self.url)} would lose rows; nothing was changed.")
         except CommandError as error:
             raise SchemaError(
                 f"The database {shown(self.url)} cannot be brought up to date ({error}); "
                 "it was made by a newer Daybook: run that one."
             ) from None
+        finally:
+            await self._foreign_keys("ON")
         return _head()
+
+    async def _foreign_keys(self, state: str) -> None:
+        """Switch them outside of any transaction, the only place where SQLite obeys."""
+        if self._writer is not None:
+            raw = await self._writer.get_raw_connection()
+            await cast("Any", raw.driver_connection).execute(f"PRAGMA foreign_keys = {state}")
 
     async def pragmas(self) -> dict[str, Any]:
         """What the writer really runs with, for `daybook doctor`; empty on PostgreSQL."""
@@ -110,6 +123,11 @@ class Database:
                 f"The database {shown(self.url)} has the form {revision}, and this Daybook needs {_head()}; "
                 "back it up and run `daybook migrate`."
             )
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether the same call may succeed later: another writer, a full disk, a database that is away."""
+    return isinstance(error, OperationalError | PoolTimeoutError)
 
 
 def wal_is_safe(version: tuple[int, int, int]) -> bool:

@@ -25,6 +25,7 @@ async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | 
         select(1)
         .join(c, c.c.patient_id == p.c.id)
         .where(p.c.id == _s.c.patient_id, p.c.status == "active", c.c.reachable == "yes")
+        .where(_is_the_chat_of(nudge))
     )
     claimed = await conn.execute(
         update(_s)
@@ -47,6 +48,12 @@ async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | 
             "outcome": SendOutcome.CLAIMED,
         },
     )
+
+
+def _is_the_chat_of(due: DueNudge | DueNotice) -> Any:
+    """Whether the chat is still the one that was read: an id may be given anew, a seal never is."""
+    c = tables.contacts
+    return (c.c.id == due.contact_id) & (c.c.sealed == due.sealed)
 
 
 async def hold_nudge(conn: Connection, nudge: DueNudge, *, until: datetime) -> None:
@@ -186,13 +193,38 @@ def _language() -> Any:
 
 
 async def claim_notice(conn: Connection, notice: DueNotice, *, now: datetime) -> bool:
-    """Take a notice in hand; False where somebody else was first."""
+    """Take a notice in hand; False where a withdrawal, a pause, a new chat or somebody else was first."""
+    p, c = tables.patients, tables.contacts
+    may_hear = exists(select(1).where(_is_the_chat_of(notice), c.c.reachable == "yes"))
+    not_active = exists(select(1).where(p.c.id == _n.c.patient_id, p.c.status != "active"))
     claimed = await conn.execute(
         update(_n)
-        .where(_n.c.id == notice.notice_id, _n.c.next_try_at == notice.next_try_at)
+        .where(_n.c.id == notice.notice_id, _n.c.next_try_at == notice.next_try_at, _n.c.expires_at > now)
+        .where(may_hear, ~not_active)
         .values(next_try_at=None, claimed_at=now, outcome=SendOutcome.CLAIMED)
     )
     return claimed.rowcount == 1
+
+
+async def hold_notice(conn: Connection, notice: DueNotice, *, until: datetime) -> None:
+    """Keep a belated notice for the end of the quiet hours; it lasts as long from then on."""
+    expires_at = until + (notice.expires_at - notice.next_try_at)
+    await conn.execute(
+        update(_n)
+        .where(_n.c.id == notice.notice_id, _n.c.next_try_at == notice.next_try_at)
+        .values(next_try_at=until, expires_at=expires_at)
+    )
+
+
+async def withdraw_notices(conn: Connection, patient_id: int, kind: str) -> list[dict[str, Any]]:
+    """Take back what was to be told to a patient and was not, and give its details."""
+    rows = await conn.execute(
+        update(_n)
+        .where(_n.c.patient_id == patient_id, _n.c.kind == kind, _n.c.next_try_at.is_not(None))
+        .values(next_try_at=None)
+        .returning(_n.c.details)
+    )
+    return [row.details for row in rows]
 
 
 async def finish_notice(

@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 
 from protocol.calendar import PlannedSlot, Standing
+from protocol.lifecycle import SendOutcome
 from storage import tables
 from storage.audit import AuditId
 from storage.database import Connection
@@ -163,10 +164,10 @@ async def ask_open_again(
     now: datetime,
     audit: AuditId,  # noqa: ARG001 - the reason is in the trail
 ) -> None:
-    """Let the next tick ask once more for what this patient was asked for and has not answered."""
+    """Let the next tick ask once more for what is due and not answered by this patient."""
     await conn.execute(
         update(_s)
-        .where(_s.c.patient_id == patient_id, _s.c.nudges > 0, _s.c.due_at <= now, _s.c.closes_at > now)
+        .where(_s.c.patient_id == patient_id, _s.c.due_at <= now, _s.c.closes_at > now)
         .where(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
         .values(next_nudge_at=now)
     )
@@ -255,11 +256,9 @@ async def mark_prompted(conn: Connection, slot_ids: Collection[int], *, now: dat
     await conn.execute(update(_s).where(_s.c.id.in_(slot_ids), _s.c.prompted_at.is_(None)).values(prompted_at=now))
 
 
-async def drop_overdue_nudges(conn: Connection, slot_ids: Collection[int], *, now: datetime) -> None:
-    """Let single messages go that a merged one replaces."""
-    await conn.execute(
-        update(_s).where(_s.c.id.in_(slot_ids), _s.c.next_nudge_at <= now).values(next_nudge_at=None)
-    )
+async def drop_nudges_until(conn: Connection, slot_id: int, at: datetime, *, then_at: datetime | None) -> None:
+    """Let single messages go that a merged one at an instant replaces; the ladder goes on after it."""
+    await conn.execute(update(_s).where(_s.c.id == slot_id, _s.c.next_nudge_at <= at).values(next_nudge_at=then_at))
 
 
 async def count_slots(conn: Connection) -> int:
@@ -267,15 +266,20 @@ async def count_slots(conn: Connection) -> int:
     return int((await conn.execute(select(func.count()).select_from(_s))).scalar_one())
 
 
-async def open_slots(conn: Connection, *, now: datetime) -> list[Slot]:
-    """Slots of active patients that are due and not answered yet."""
-    state = state_of_slot(now)
+async def open_slots(conn: Connection, *, now: datetime, asked_before: datetime) -> list[Slot]:
+    """Slots of active patients that are due and not answered yet, nor asked for since an instant."""
+    state, d = state_of_slot(now), tables.sends
+    just_asked = exists(
+        select(1)
+        .where(d.c.patient_id == _s.c.patient_id, d.c.claimed_at >= asked_before, d.c.slot_id == _s.c.id)
+        .where(d.c.outcome.in_((SendOutcome.SENT, SendOutcome.CLAIMED)))
+    )
     query = (
         select(*_SLOT, state)
         .join(tables.patients, tables.patients.c.id == _s.c.patient_id)
         .where(tables.patients.c.status == "active")
         .where(_s.c.due_at <= now, _s.c.closes_at > now)
-        .where(state.element == SlotState.OPEN.value)
+        .where(state.element == SlotState.OPEN.value, ~just_asked)
         .order_by(_s.c.patient_id, _s.c.due_at)
     )
     return [Slot.of(row) for row in await conn.execute(query)]

@@ -52,7 +52,7 @@ PY
 
 say "wheel: installing it as the lock says"
 "$PYTHON" -m venv "$WORK/venv"
-PIP="$WORK/venv/bin/python -m pip --disable-pip-version-check --quiet"
+PIP="$WORK/venv/bin/python -m pip --disable-pip-version-check --quiet --quiet"
 $PIP install --require-hashes --no-deps -r requirements.lock
 $PIP install --no-deps "$1"
 $PIP check

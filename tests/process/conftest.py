@@ -10,6 +10,6 @@ from tests.process.deployment import Deployment, deployed
 
 @pytest.fixture
 async def deployment(tmp_path: Path, template: Path) -> AsyncIterator[Deployment]:
-    """Twelve patients, each to be asked for three ratings."""
-    async with deployed(tmp_path, template, patients=12, ratings=3) as deployment:
+    """Twelve patients, each to be asked for two ratings."""
+    async with deployed(tmp_path, template, patients=12, ratings=2) as deployment:
         yield deployment

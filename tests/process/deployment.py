@@ -182,12 +182,18 @@ class Deployment:
         """Start `daybook serve` and wait until it polls."""
         before = len(self.telegram.calls("getUpdates"))
         process = await self.start(**changes)
-        await self.polls(after=before)
+        await self.polls(process, after=before)
         return process
 
-    async def polls(self, *, after: int, within: float = 20.0) -> None:
-        """Wait until it asked for updates more often than this."""
-        await self.telegram.until(lambda: len(self.telegram.calls("getUpdates")) > after, seconds=within)
+    async def polls(self, process: Process, *, after: int, within: float = 20.0) -> None:
+        """Wait until it has asked for updates more often than this; say what it logged where it does not."""
+        try:
+            await self.until(
+                lambda: len(self.telegram.calls("getUpdates")) > after or not process.running, within=within
+            )
+        except TimeoutError:
+            raise AssertionError(f"it does not poll: {process.said}") from None
+        assert process.running, process.said
 
     async def call(self, *arguments: str, **changes: str | None) -> Said:
         """Run a command to its end."""

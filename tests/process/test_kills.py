@@ -14,7 +14,7 @@ from tests.process.reckoning import reckon, stuck
 
 KILLS = int(os.environ.get("DAYBOOK_KILLS", "15"))
 SEED = 20_261_123
-_SECONDS_A_LIFE = 2.4
+_SECONDS_A_LIFE = 2.0
 # At each of these a crash leaves something else in hand: a page kept and not confirmed, a question claimed and
 # not written down, an answer recorded and not shown, a receipt shown and the update not finished.
 _CALLS = ("getUpdates", "sendMessage", "editMessageText", "answerCallbackQuery")
@@ -38,10 +38,10 @@ class Reaper:
         if dice < 0.15:
             await asyncio.sleep(self.chance.uniform(0.1, 1.0))
         else:
-            await self.deployment.polls(after=polls)
+            await self.deployment.polls(process, after=polls)
             self.restarts.append(loop.time() - began)
             if dice < 0.5:
-                await asyncio.sleep(self.chance.uniform(0.0, 1.8))
+                await asyncio.sleep(self.chance.uniform(0.0, 1.3))
             else:
                 await self._call_arrives(process)
         assert process.handle.returncode in (None, -9), process.said
@@ -63,7 +63,7 @@ class Reaper:
         faults = self.deployment.telegram.faults
         faults.when(strike, silent())
         try:
-            await process.ended(within=1.8)
+            await process.ended(within=1.3)
         except TimeoutError:
             pass
         finally:

@@ -4,7 +4,7 @@ import random
 import sqlite3
 from pathlib import Path
 
-from rehearsal.faults import bad_gateway, broken, captive_portal, dropped, flood, silent
+from rehearsal.faults import bad_gateway, broken, captive_portal, dropped, flood
 from rehearsal.telegram import TOKEN
 from tests.conftest import KEY
 from tests.process.deployment import deployed
@@ -29,7 +29,6 @@ async def test_no_token_key_chat_or_word_of_a_patient_is_ever_logged(tmp_path: P
             telegram.faults.next(bad_gateway(), flood(), broken(carried_out=True), method="sendMessage")
             telegram.faults.next(broken(), captive_portal(), dropped(), method="editMessageText")
             telegram.faults.next(broken(), dropped(), method="getUpdates")
-            telegram.faults.next(silent(), method="answerCallbackQuery")
             queue = telegram.only_bot().updates
             for poison in _POISON:
                 queue.poison(poison % (queue.next_id, deployment.people[0].id))

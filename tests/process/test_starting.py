@@ -85,7 +85,7 @@ async def test_an_unreachable_telegram_is_waited_for(alone: Deployment):
     await process.logged("telegram_not_reached", times=2)
     async with Server(alone.telegram, port=port):
         await process.logged("connected")
-        await alone.polls(after=0)
+        await alone.polls(process, after=0)
         process.stop()
         assert await process.ended() == 0
 

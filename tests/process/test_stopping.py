@@ -46,7 +46,7 @@ async def test_told_to_stop_it_finishes_the_replies_in_hand(deployment: Deployme
 
 
 async def test_what_telegram_does_not_let_it_finish_is_left_for_the_next_start(deployment: Deployment):
-    deployment.fall_due(random.Random(2), earliest=-2, latest=6)
+    deployment.fall_due(random.Random(2), earliest=-3, latest=3)
     process = await deployment.listening()
     patients = await _asked(deployment)
     deployment.telegram.faults.when(lambda _call: True, silent(carried_out=False))

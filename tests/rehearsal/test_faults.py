@@ -71,7 +71,7 @@ async def library(request, telegram, bot):
         (faults.bad_gateway(carried_out=True), NetworkError, True),
         (faults.captive_portal(), TelegramError, False),
         (faults.captive_portal(carried_out=True), TelegramError, True),
-        (faults.no_result(), KeyError, True),
+        (faults.no_result(), TelegramError, True),
         (faults.dropped(), NetworkError, True),
         (faults.dropped(carried_out=False), NetworkError, False),
         (faults.silent(), TimedOut, True),

@@ -91,8 +91,9 @@ async def test_a_pause_is_excused_and_what_follows_a_withdrawal_counts_nowhere(s
     await change_status(stage.db, status=PatientStatus.WITHDRAWN, now=cairo("2026-11-27 08:00"), **change)
 
     [row] = await adherence(stage.db, now=cairo("2027-06-01 08:00"))
-    # Infusion and rating: missed on the 24th and 26th, excused on the 25th, cancelled from the 27th on.
-    assert row.figures == Figures(missed=4, excused=2, doses=2)
+    # Infusions: missed on the 24th and 26th, excused on the 25th, cancelled from the 27th on. Ratings, which are
+    # open until noon of the next day: those of the 24th and 25th excused, that of the 26th cancelled.
+    assert row.figures == Figures(missed=2, excused=3, doses=2)
 
 
 async def test_before_joining_nothing_is_held_against_a_patient(stage: Stage):

@@ -49,7 +49,9 @@ async def without(stage, patient, item):
     async with stage.db.write() as conn:
         s = tables.slots
         await conn.execute(
-            update(s).where(s.c.patient_id == patient.id, s.c.item == item).values(next_nudge_at=None)
+            update(s)
+            .where(s.c.patient_id == patient.id, s.c.item == item)
+            .values(next_nudge_at=None, excused_because="test")
         )
 
 

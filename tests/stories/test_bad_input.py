@@ -122,6 +122,7 @@ async def test_a_side_effect_reaches_the_team_at_once_and_is_taken_by_one(world:
     assert "a rash on both arms" in nour.last.text
     await world.tap(nour, "Seen")
     assert "Seen by nour." in nour.last.text
+    assert "a rash on both arms" in nour.last.text
     await world.tap(nour, "Done")
     assert "Done, nour." in nour.last.text
     await world.type(nour, "/alerts")

@@ -15,7 +15,7 @@ from bot.limiter import Pacer
 from bot.service import Service
 from diary import SYSTEM, Database, Keys, PatientStatus
 from diary import alerts as alert_verbs
-from diary.enrolment import change_status, patient_id_of
+from diary.enrolment import change_status, invite_patient, patient_id_of
 from rehearsal import faults
 from rehearsal.clock import Clock
 from rehearsal.inprocess import InProcessRequest
@@ -23,7 +23,7 @@ from rehearsal.telegram import Telegram
 from storage import sends, tables
 from storage import slots as ledger
 from storage.sealing import new_secret_key
-from tests.cast import Stage, cairo
+from tests.cast import T0, Stage, cairo
 from tests.conftest import KEY
 from tests.stories.test_answering import PAIN, holding, notes
 from tests.stories.test_bad_input import waiting
@@ -70,8 +70,11 @@ EVERY_KIND = REFUSED_FOR_GOOD | REFUSED_THIS_ONCE | CERTAINLY_NOT_SENT | NOBODY_
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
     """Real time stands for nothing here."""
-    monkeypatch.setattr("bot.application._PAUSES", (0.001,) * 12, raising=False)
-    monkeypatch.setattr("bot.limiter.wait_of", lambda _exc: timedelta(milliseconds=5))
+    monkeypatch.setattr("bot.application._PAUSES", (0.001, 0.001))
+    monkeypatch.setattr("bot.application._TELEGRAM_PAUSES", (0.001,) * 12)
+    monkeypatch.setattr("bot.application._DATABASE_PAUSES", (0.02,))
+    for place in ("bot.limiter.wait_of", "bot.application.wait_of"):
+        monkeypatch.setattr(place, lambda _exc: timedelta(milliseconds=5))
     monkeypatch.setattr("bot.limiter.FLOOD_MARGIN_SECONDS", 0.0)
     monkeypatch.setattr("bot.service._FINISH_SECONDS", 0.05)
 
@@ -100,7 +103,9 @@ async def only_pain(world: World):
     """Let the infusion's messages go, so that what is seen is the rating's."""
     async with world.db.write() as conn:
         s = tables.slots
-        await conn.execute(update(s).where(s.c.item == "infusion").values(next_nudge_at=None))
+        await conn.execute(
+            update(s).where(s.c.item == "infusion").values(next_nudge_at=None, excused_because="test")
+        )
 
 
 async def asked(world: World):
@@ -112,30 +117,39 @@ async def asked(world: World):
 
 
 @asynccontextmanager
-async def another_service(world: World, db: Database | None = None):
-    """The service started anew on the same Telegram; the old one must be gone."""
-    request = InProcessRequest(world.telegram)
+async def serving(world: World, db: Database | None = None, *, watches_outages: bool = False):
+    """The service, started on this world's Telegram; `world.service` is the one that runs."""
     bot = build_bot(
-        world.account.token, "http://telegram.invalid", pacer=Pacer(per_bot=None, per_chat=None), request=request
+        world.account.token,
+        "http://telegram.invalid",
+        pacer=Pacer(per_bot=None, per_chat=None),
+        request=InProcessRequest(world.telegram),
     )
-    service = Service(
+    world.service = Service(
         db or world.db,
         bot,
         world.clock,
         fresh_client=lambda: InProcessRequest(world.telegram),
-        watches_outages=False,
+        watches_outages=watches_outages,
     )
     stop = asyncio.Event()
     polls = len(world.telegram.calls("getUpdates"))
-    running = asyncio.create_task(service.run(stop, heartbeat=False))
-    old, world.service = world.service, service
+    running = asyncio.create_task(world.service.run(stop, heartbeat=False))
     try:
         await world.telegram.until(lambda: len(world.telegram.calls("getUpdates")) > polls)
-        yield service
+        yield
     finally:
         stop.set()
         await running
-        world.service = old
+
+
+@pytest.fixture
+async def stopped(stage: Stage):
+    """A world in which no service runs yet."""
+    clock = Clock(T0)
+    telegram = Telegram(clock)
+    yield World(stage, clock, telegram, telegram.bot(), None)
+    await telegram.close()
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
@@ -221,34 +235,38 @@ async def test_the_typed_reason_and_the_side_effect_survive_a_failed_reply(world
     assert "The study team has been told" not in amina.last.text  # one announcement, one side effect
 
 
-async def test_a_crash_after_the_record_and_before_the_receipt_records_once(world: World):
-    amina = await asked(world)
-    world.telegram.faults.always(faults.slow(30), method="editMessageText")
-    amina.tap("7")
-    await world.telegram.until(lambda: world.telegram.calls("editMessageText"))
-    await world.service._lanes.drain(within=0.01)  # as a kill does: the lane never comes back
+async def test_a_crash_after_the_record_and_before_the_receipt_records_once(stopped: World):
+    world = stopped
+    async with serving(world):
+        amina = await asked(world)
+        world.telegram.faults.always(faults.slow(30), method="editMessageText")
+        world.telegram.faults.always(faults.unreachable(), method="answerCallbackQuery")
+        amina.tap("7")
+        await world.telegram.until(lambda: world.telegram.calls("editMessageText"))
+        assert receipts(amina) == []
     world.telegram.faults.clear()
-    assert receipts(amina) == []
 
-    async with another_service(world):
+    async with serving(world):
         await world.telegram.until(lambda: receipts(amina))
         await world.settle()
         assert await entries_of(world) == [("score", 7, "on time")]
-        assert "Already recorded: 7" in [toast.text for toast in amina.toasts()] or len(receipts(amina)) == 1
+        assert [toast.text for toast in amina.toasts()] == ["Already recorded: 7"]
+        assert len(receipts(amina)) == 1
         assert await waiting(world) == (0, 0)
 
 
-async def test_a_crash_between_a_side_effect_and_its_reply_keeps_it_a_side_effect(world: World):
-    amina = await world.patient()
-    await world.type(amina, "/sideeffect")
-    world.telegram.faults.always(faults.slow(30), method="sendMessage", chat_id=amina.id)
-    before = len(world.telegram.calls("sendMessage"))
-    amina.type("a rash on both arms")
-    await world.telegram.until(lambda: len(world.telegram.calls("sendMessage")) > before)
-    await world.service._lanes.drain(within=0.01)
+async def test_a_crash_between_a_side_effect_and_its_reply_keeps_it_a_side_effect(stopped: World):
+    world = stopped
+    async with serving(world):
+        amina = await world.patient()
+        await world.type(amina, "/sideeffect")
+        world.telegram.faults.always(faults.slow(30), method="sendMessage", chat_id=amina.id)
+        before = len(world.telegram.calls("sendMessage"))
+        amina.type("a rash on both arms")
+        await world.telegram.until(lambda: len(world.telegram.calls("sendMessage")) > before)
     world.telegram.faults.clear()
 
-    async with another_service(world):
+    async with serving(world):
         await world.telegram.until(lambda: "The study team has been told" in amina.last.text)
         await world.settle()
         assert [kind for kind, _ in await notes(world)] == ["side-effect"]
@@ -322,7 +340,9 @@ async def test_numbers_that_start_anew_below_the_old_ones_lose_nothing(world: Wo
 
 async def test_the_same_number_with_other_content_is_another_update(world: World):
     amina = await asked(world)
-    for text in ("first words", "other words"):
+    number = world.account.updates.next_id
+    for number_now, text in ((number, "first words"), (17, "in between"), (number, "other words")):
+        world.account.updates.next_id = number_now
         message = {
             "message_id": 900,
             "date": int(world.clock().timestamp()),
@@ -330,10 +350,10 @@ async def test_the_same_number_with_other_content_is_another_update(world: World
             "from": {"id": amina.id, "is_bot": False, "first_name": "A"},
             "text": text,
         }
-        world.account.updates.poison(json.dumps({"update_id": 5, "message": message}))
+        world.account.updates.poison(json.dumps({"update_id": number_now, "message": message}))
         await world.settle()
 
-    assert [text for _, text in await notes(world)] == ["first words", "other words"]
+    assert [text for _, text in await notes(world)] == ["first words", "in between", "other words"]
 
 
 async def test_an_edit_of_yesterdays_answer_is_not_todays(world: World):
@@ -362,7 +382,8 @@ async def test_strange_characters_are_kept_and_answered(world: World, text):
         "text": text,
     }
     before = len(amina.screen())
-    world.account.updates.poison(json.dumps({"update_id": 5, "message": message}))
+    number = world.account.updates.next_id
+    world.account.updates.poison(json.dumps({"update_id": number, "message": message}))
     await world.settle()
 
     kept = text.encode("utf-8", "replace").decode()
@@ -371,20 +392,21 @@ async def test_strange_characters_are_kept_and_answered(world: World, text):
     assert await waiting(world) == (0, 0)
 
 
-async def test_a_button_of_the_old_key_works_after_rotation(world: World):
-    amina = await asked(world)
+async def test_a_button_of_the_old_key_works_after_rotation_and_the_chat_is_still_known(stopped: World):
+    world = stopped
+    async with serving(world):
+        amina = await asked(world)
     rotated = Database(str(world.db.url.set(drivername="sqlite")), Keys([new_secret_key(), KEY]))
     await rotated.open()
-    try:
-        # The old service must not fetch the tap.
-        world.service.chat.db = world.service.db = rotated
+    async with serving(world, rotated):
         await world.tap(amina, "7")
         assert await entries_of(world) == [("score", 7, "on time")]
         assert len(receipts(amina)) == 1
         await world.tap(amina, "Change")
         assert "Leave it" in amina.last.labels
-    finally:
-        await rotated.close()
+        await world.go_to(cairo("2026-11-25 20:00"))
+        assert amina.last.text.startswith(PAIN)
+    await rotated.close()
 
 
 async def test_an_answer_between_claim_and_send_stops_what_follows(world: World):
@@ -443,8 +465,6 @@ async def test_a_chat_that_was_replaced_between_reading_and_claiming_hears_nothi
     world.clock.move_to(EVENING + 45 * MINUTE)
     async with world.db.read() as conn:
         due = await ledger.due_nudges(conn, now=world.clock(), limit=25)
-    from diary.enrolment import invite_patient
-
     invite = await invite_patient(world.db, code="P-001", actor=SYSTEM, now=world.clock())
     new = world.telegram.person("Amina again", language_code="en")
     new.press_start(world.account, invite.token)
@@ -495,7 +515,6 @@ async def test_another_writer_for_a_while_loses_nothing(world: World):
 
 
 async def test_another_writer_for_longer_than_anybody_waits_loses_nothing_either(world: World, monkeypatch):
-    monkeypatch.setattr("bot.application._PAUSES", (0.05,) * 30, raising=False)
     amina = await asked(world)
     await writer_waits(world, milliseconds=20)
     locked = Lock(world.db, 5.0)
