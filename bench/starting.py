@@ -42,7 +42,7 @@ async def measure(folder: Path, *, quick: bool) -> list[Figure]:
     began = time.monotonic()
     count = ledgers.fill(patients, as_of=now)
     print(f"  {patients:,} patients with {count:,} slots made in {time.monotonic() - began:.0f} s", flush=True)
-    figures = await _starts(ledgers.path, patients, count, rounds=2 if quick else 5, assess=not quick)
+    figures = await _starts(ledgers.path, patients, count, rounds=1 if quick else 5, assess=not quick)
     per_patient = count / patients
     count = ledgers.fill(int(slots / per_patient) + 1, as_of=now)
     return [*figures, *await _due(ledgers.database(), ledgers.path, count, now, quick=quick)]

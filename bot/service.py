@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 TICK: Final = timedelta(seconds=1)
 BEAT: Final = timedelta(seconds=15)
+LOOK_AT_RULES: Final = timedelta(minutes=1)
 RULES_EVERY: Final = timedelta(hours=1)
 # On SIGTERM what is in hand gets this long, after the last confirmation; a container's own limit is 10 s.
 _FINISH_SECONDS: Final = 6.5
@@ -84,8 +85,15 @@ class Service:
         self._grace_seconds = grace_seconds
         self._seen = _Seen()
         self._ticking = asyncio.Lock()
+        self._ruling = asyncio.Lock()
         self._stopping = False
-        self._heartbeat = Heartbeat([Job("tick", TICK, self._tick_when_listening), Job("beat", BEAT, self._beat)])
+        self._heartbeat = Heartbeat(
+            [
+                Job("tick", TICK, self._tick_when_listening),
+                Job("beat", BEAT, self._beat),
+                Job("rules", LOOK_AT_RULES, self.hold_rules),
+            ]
+        )
 
     async def run(self, stop: asyncio.Event, *, heartbeat: bool = True) -> None:
         """Serve until told to stop, then finish what is in hand."""
@@ -171,20 +179,27 @@ class Service:
         await self.tick()
 
     async def tick(self) -> None:
-        """Send all that is due now, and hold the alert rules against the ledger every hour."""
+        """Send all that is due now."""
         async with self._ticking:
             now = self.clock()
-            # Turn and turn about: a side effect must not wait until a whole morning's reminders are out.
-            more = True
-            while more and not self._stopping:
-                more = await send_due(self.db, self.nudges, now=self.clock())
-                more = await send_notices(self.db, self.notices, now=self.clock()) or more
-            if self._seen.rules is None or now - self._seen.rules >= RULES_EVERY:
-                await evaluate_everybody(self.db, now=now)
-                self._seen.rules = now
-            while not self._stopping and await send_notices(self.db, self.notices, now=self.clock()):
-                pass
+            # Two at it: while one waits for its batch's last answer, the other's is on its way.
+            await asyncio.gather(self._send(), self._send())
             self._seen.dispatched = now
+
+    async def _send(self) -> None:
+        # Turn and turn about: a side effect must not wait until a whole morning's reminders are out.
+        more = True
+        while more and not self._stopping:
+            more = await send_due(self.db, self.nudges, now=self.clock())
+            more = await send_notices(self.db, self.notices, now=self.clock()) or more
+
+    async def hold_rules(self) -> None:
+        """Hold the alert rules against the ledger, once an hour; apart from the sending, which must not wait."""
+        async with self._ruling:
+            now = self.clock()
+            if self._seen.rules is None or now - self._seen.rules >= RULES_EVERY:
+                await evaluate_everybody(self.db, now=now, stopped=lambda: self._stopping)
+                self._seen.rules = now
 
     @property
     def idle(self) -> bool:
@@ -213,7 +228,7 @@ class Service:
     async def _last_tick(self) -> None:
         """Wait for the batch on the wire; what is not heard of in time is unknown at the next start."""
         try:
-            async with asyncio.timeout(_FINISH_SECONDS), self._ticking:
+            async with asyncio.timeout(_FINISH_SECONDS), self._ticking, self._ruling:
                 pass
         except TimeoutError:
             log.warning("sends_left_unknown")

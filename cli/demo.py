@@ -132,6 +132,7 @@ class Stand:
         return await next_message_at(self.db, now=self.clock())
 
     async def _moved(self, _now: datetime) -> None:
+        await self.service.hold_rules()
         await self.service.tick()
         await self.telegram.quiet(idle=lambda: self.service.idle)
 

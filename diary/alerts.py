@@ -1,6 +1,6 @@
 """Calls staff: rules of the protocol over the ledger, each alert once, a notice to everyone it concerns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -12,12 +12,13 @@ from protocol.calendar import out_of_quiet_hours
 from protocol.errors import UnknownCodeError
 from protocol.lifecycle import PatientStatus
 from protocol.model import Alert as Rule
+from protocol.model import Protocol
 from storage import alerts, contacts, entries, patients, people, sends
 from storage import slots as ledger
 from storage.alerts import Alert
 from storage.audit import SYSTEM, Actor, Audit, write_audit
 from storage.database import Connection, Database
-from storage.records import Entry, Slot
+from storage.records import Entry, Patient, Slot
 from storage.states import SlotState
 
 log = structlog.get_logger(__name__)
@@ -63,35 +64,52 @@ async def raise_alert(
 
 async def evaluate_rules(db: Database, *, patient_id: int, now: datetime) -> list[str]:
     """Hold the protocol's rules against one patient's ledger and give those that newly called staff."""
-    async with db.write() as conn:
+    async with db.read() as conn:
         patient = await patients.patient_by_id(conn, patient_id)
         if patient.status is not PatientStatus.ACTIVE:
             return []
         protocol = await protocol_of(db, conn, patient.protocol_id)
-        # The whole diary: a stretch is named by its beginning, and one cut off would call anew every day.
-        closed = await ledger.slots_of_patient(conn, patient.id, now=now, states=_CLOSED)
-        slots = [slot for slot in closed if slot.due_at <= now]
-        held = await entries.current_entries(conn, patient.id)
+        found = await _stretches(conn, protocol, patient, now=now)
         site = await people.site_by_id(conn, patient.site_id)
-        # A window that closes at night is no reason to wake anybody: these rules look back over days.
-        morning = out_of_quiet_hours(protocol, now, site.timezone)
-        raised: list[str] = []
-        for rule in protocol.alert:
-            key = _holds(rule, slots, held)
-            if key is not None and await raise_alert(
-                conn, patient_id=patient.id, rule=rule.kind, key=key, details={}, now=now, tell_at=morning
-            ):
-                raised.append(rule.kind)
-        return raised
+    if not found:
+        return []
+    # A window that closes at night is no reason to wake anybody: these rules look back over days.
+    morning = out_of_quiet_hours(protocol, now, site.timezone)
+    async with db.write() as conn:
+        return [
+            rule
+            for rule, key in found
+            if await raise_alert(
+                conn, patient_id=patient_id, rule=rule, key=key, details={}, now=now, tell_at=morning
+            )
+        ]
 
 
-async def evaluate_everybody(db: Database, *, now: datetime) -> int:
+async def _stretches(
+    conn: Connection, protocol: Protocol, patient: Patient, *, now: datetime
+) -> list[tuple[str, str]]:
+    """The rules that hold for a patient and were not raised before, each with the key of its stretch."""
+    # The whole diary: a stretch is named by its beginning, and one cut off would call anew every day.
+    closed = await ledger.slots_of_patient(conn, patient.id, now=now, states=_CLOSED)
+    slots = [slot for slot in closed if slot.due_at <= now]
+    held = await entries.current_entries(conn, patient.id)
+    holding = ((rule.kind, _holds(rule, slots, held)) for rule in protocol.alert)
+    return [
+        (rule, key)
+        for rule, key in holding
+        if key is not None and not await alerts.alert_exists(conn, patient_id=patient.id, rule=rule, key=key)
+    ]
+
+
+async def evaluate_everybody(
+    db: Database, *, now: datetime, stopped: Callable[[], bool] = lambda: False
+) -> int:
     """Hold the rules against every active patient and count the alerts raised; one failing stops no other."""
     async with db.read() as conn:
         everybody = await patients.patients(conn)
     count = 0
     for patient in everybody:
-        if patient.status is PatientStatus.ACTIVE:
+        if patient.status is PatientStatus.ACTIVE and not stopped():
             try:
                 count += len(await evaluate_rules(db, patient_id=patient.id, now=now))
             except Exception as error:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from diary.protocols import protocol_of
 from protocol.calendar import out_of_quiet_hours
@@ -114,7 +115,7 @@ async def record_answer(
         assert entry_id is not None  # one writer at a time, and the slot had no answer
         await ledger.mark_answered(conn, slot.id, entry_id, kind=kind, audit=audit)
         await sends.settle_unknown(conn, slot.id, now=now)
-        return Recorded(Verdict.RECORDED, slot, await entries.entry_by_id(conn, entry_id))
+        return Recorded(Verdict.RECORDED, slot, Entry(id=entry_id, **values))
 
 
 async def correct_answer(
@@ -159,7 +160,7 @@ async def correct_answer(
         entry_id = await entries.add_entry(conn, values, audit=audit)
         assert entry_id is not None  # one writer at a time, and the held entry is the last of its chain
         await ledger.mark_answered(conn, slot.id, entry_id, kind=None, audit=audit)
-        return Recorded(Verdict.RECORDED, slot, await entries.entry_by_id(conn, entry_id))
+        return Recorded(Verdict.RECORDED, slot, Entry(id=entry_id, **values))
 
 
 async def answer_later(db: Database, *, patient_id: int, slot_id: int, now: datetime) -> datetime | None:
@@ -224,7 +225,7 @@ async def _kind(conn: Connection, slot: Slot, given_at: datetime) -> str:
     return "after outage" if out else "late"
 
 
-def _entry_values(slot: Slot, answer: Answer, arrival: Arrival, *, kind: str, now: datetime) -> dict[str, object]:
+def _entry_values(slot: Slot, answer: Answer, arrival: Arrival, *, kind: str, now: datetime) -> dict[str, Any]:
     return {
         "patient_id": slot.patient_id,
         "slot_id": slot.id,
@@ -241,6 +242,8 @@ def _entry_values(slot: Slot, answer: Answer, arrival: Arrival, *, kind: str, no
         "local_date": slot.local_date,
         "zone": slot.zone,
         "utc_offset_minutes": slot.utc_offset_minutes,
+        "supersedes": None,
+        "change_reason": None,
     }
 
 

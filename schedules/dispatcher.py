@@ -23,8 +23,8 @@ from storage.database import Connection
 
 log = structlog.get_logger(__name__)
 
-# A batch is about what a bot may say in a second: what is claimed waits for its turn no longer than that.
-BATCH = 25
+# Two batches, on their way side by side, are about what a bot may say in a second: what is claimed waits no longer.
+BATCH = 15
 # A message planned for the last moment before the quiet hours may be this long on its way.
 _GRACE = timedelta(minutes=10)
 _TRY_TOKEN_AGAIN = timedelta(minutes=1)

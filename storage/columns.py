@@ -24,8 +24,8 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("an instant needs a time zone")
-        at = value.astimezone(UTC)
-        return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if dialect.name == "sqlite" else at
+        at = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z" if dialect.name == "sqlite" else at
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Give the instant back with its zone."""

@@ -44,8 +44,13 @@ async def add_patient(
             "audit_id": audit,
         },
     )
-    await set_phase_starts(conn, patient_id, phase_starts, audit=audit)
-    await add_zone(conn, patient_id, since=added_at, zone=zone, audit=audit)
+    phases = [
+        {"patient_id": patient_id, "phase": phase, "start": start, "audit_id": audit}
+        for phase, start in phase_starts.items()
+    ]
+    await conn.execute(insert(tables.patient_phases), phases)
+    zones = {"patient_id": patient_id, "since": added_at, "zone": zone, "audit_id": audit}
+    await conn.execute(insert(tables.patient_zones), zones)
     return patient_id
 
 

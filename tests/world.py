@@ -41,6 +41,7 @@ class World:
 
     async def tick(self) -> None:
         """Send what is due now."""
+        await self.service.hold_rules()
         await self.service.tick()
         await self.settle()
 
