@@ -101,9 +101,7 @@ async def _stretches(
     ]
 
 
-async def evaluate_everybody(
-    db: Database, *, now: datetime, stopped: Callable[[], bool] = lambda: False
-) -> int:
+async def evaluate_everybody(db: Database, *, now: datetime, stopped: Callable[[], bool] = lambda: False) -> int:
     """Hold the rules against every active patient and count the alerts raised; one failing stops no other."""
     async with db.read() as conn:
         everybody = await patients.patients(conn)

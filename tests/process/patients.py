@@ -14,7 +14,7 @@ from rehearsal.people import Person
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-PATIENCE_SECONDS = 2.5
+PATIENCE_SECONDS = 6.0
 _ANSWERS = {"s": "score", "t": "taken", "n": "not taken"}
 _ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
