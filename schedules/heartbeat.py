@@ -5,6 +5,7 @@ Its cron triggers skip and double days at clock changes, so it never sees a wall
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
@@ -28,11 +29,11 @@ class Heartbeat:
     """Runs jobs until it is stopped; a job that fails is logged and runs again at its next turn."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler: AsyncIOScheduler = _Steady(jobs)
         for job in jobs:
             self._scheduler.add_job(
                 _guarded(job),
-                IntervalTrigger(seconds=job.every.total_seconds(), timezone=UTC),
+                _every(job),
                 id=job.name,
                 coalesce=True,
                 max_instances=1,
@@ -46,6 +47,32 @@ class Heartbeat:
     def stop(self) -> None:
         """Stop waking anybody; what runs is left to finish."""
         self._scheduler.shutdown(wait=False)
+
+
+class _Steady(AsyncIOScheduler):
+    """A scheduler that beats on when the machine's clock is set back.
+
+    It plans on the wall clock: set back by two hours, as at a start before the time is known, it would wake
+    nobody for two hours.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        super().__init__(timezone=UTC)  # type: ignore[no-untyped-call]
+        self._beats = jobs
+        self._longest = 2 * min((job.every.total_seconds() for job in jobs), default=0.0)
+
+    def _process_jobs(self) -> float | None:
+        wait: float | None = super()._process_jobs()  # type: ignore[no-untyped-call]
+        if wait is None or wait <= self._longest:
+            return wait
+        log.warning("clock_set_back", seconds=round(wait))
+        for job in self._beats:
+            self.reschedule_job(job.name, trigger=_every(job))  # type: ignore[no-untyped-call]
+        return self._longest
+
+
+def _every(job: Job) -> IntervalTrigger:
+    return IntervalTrigger(seconds=job.every.total_seconds(), timezone=UTC)
 
 
 def _guarded(job: Job) -> Callable[[], Awaitable[None]]:
@@ -62,6 +89,7 @@ def _guarded(job: Job) -> Callable[[], Awaitable[None]]:
         task = asyncio.create_task(run(), name=job.name)
         running.add(task)
         task.add_done_callback(running.discard)
-        await asyncio.shield(task)
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
     return shielded

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -14,6 +14,8 @@ from storage.writing import insert_once
 
 _e, _n = tables.entries, tables.notes
 _ENTRY = columns_of(Entry, _e)
+# The slot's own id goes first: there is no index by answer, and without it every slot there is would be read.
+_HOLDS = and_(tables.slots.c.id == _e.c.slot_id, tables.slots.c.answered_by == _e.c.id)
 
 
 async def add_entry(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int | None:
@@ -30,11 +32,7 @@ async def entry_by_id(conn: Connection, entry_id: int) -> Entry:
 
 async def current_entries(conn: Connection, patient_id: int) -> dict[int, Entry]:
     """The entry that holds now for each answered slot of a patient, by slot id."""
-    query = (
-        select(*_ENTRY)
-        .join(tables.slots, tables.slots.c.answered_by == _e.c.id)
-        .where(_e.c.patient_id == patient_id)
-    )
+    query = select(*_ENTRY).join(tables.slots, _HOLDS).where(_e.c.patient_id == patient_id)
     return {row.slot_id: Entry.of(row) for row in await conn.execute(query)}
 
 
@@ -42,7 +40,7 @@ async def last_taken(conn: Connection, patient_id: int, item: str) -> Entry | No
     """The latest dose of an item the patient says was taken."""
     query = (
         select(*_ENTRY)
-        .join(tables.slots, tables.slots.c.answered_by == _e.c.id)
+        .join(tables.slots, _HOLDS)
         .where(_e.c.patient_id == patient_id, tables.slots.c.item == item, _e.c.answer == "taken")
         .order_by(_e.c.received_at.desc())
         .limit(1)

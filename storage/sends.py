@@ -96,11 +96,17 @@ async def try_nudge_again(conn: Connection, send_id: int, *, at: datetime) -> No
     )
 
 
+def _of_slot(slot_id: int) -> Any:
+    """The sends of a slot, found among its patient's: there is an index for those."""
+    patient_id = select(_s.c.patient_id).where(_s.c.id == slot_id).scalar_subquery()
+    return (_d.c.slot_id == slot_id) & (_d.c.patient_id == patient_id)
+
+
 async def settle_unknown(conn: Connection, slot_id: int, *, now: datetime) -> None:
     """An answer from a message's own button proves that the message arrived."""
     await conn.execute(
         update(_d)
-        .where(_d.c.slot_id == slot_id, _d.c.outcome == SendOutcome.UNKNOWN)
+        .where(_of_slot(slot_id), _d.c.outcome == SendOutcome.UNKNOWN)
         .values(outcome=SendOutcome.SENT, finished_at=now, detail="answered")
     )
 
@@ -121,7 +127,7 @@ async def give_up_claims(conn: Connection, *, before: datetime, now: datetime) -
 
 async def prompt_messages(conn: Connection, slot_id: int) -> list[int]:
     """The Telegram messages that ask for a slot, oldest first."""
-    query = select(_d.c.message_id).where(_d.c.slot_id == slot_id, _d.c.message_id.is_not(None)).order_by(_d.c.id)
+    query = select(_d.c.message_id).where(_of_slot(slot_id), _d.c.message_id.is_not(None)).order_by(_d.c.id)
     return [row.message_id for row in await conn.execute(query)]
 
 

@@ -107,10 +107,16 @@ def questions_seen(deployment: Deployment) -> dict[int, list[Call]]:
     """The messages that asked for a slot and reached a phone, by slot."""
     found: defaultdict[int, list[Call]] = defaultdict(list)
     for call in _arrived(deployment, "sendMessage"):
-        acts = {data.partition(".")[0] for data in _data(call)}
-        for act in acts & {"s", "t"}:
+        for act in asks(call):
             found[_slot_behind(call, act)].append(call)
     return dict(found)
+
+
+def asks(call: Call) -> set[str]:
+    """The act that answers it where a call asks for a slot: a score, or a dose taken."""
+    if call.method != "sendMessage":
+        return set()
+    return {data.partition(".")[0] for data in _data(call)} & {"s", "t"}
 
 
 def _confirmed(deployment: Deployment) -> int:

@@ -18,19 +18,11 @@ from protocol.load import load_protocol
 from rehearsal import faults
 from storage import tables
 from tests.cast import T0, Stage, at, cairo
+from tests.stories.scenes import MINUTE, asked, entries_of, only_pain, questions, receipts, serving
 from tests.stories.test_answering import PAIN
-from tests.stories.test_faults import (  # noqa: F401 - fixtures
-    MINUTE,
-    asked,
-    entries_of,
-    only_pain,
-    questions,
-    receipts,
-    serving,
-    short_pauses,
-    stopped,
-)
 from tests.world import World, living
+
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 EVENING = cairo("2026-11-24 20:00")
 DOSE = "Have you taken this capsule?"
@@ -233,8 +225,7 @@ JOURNEYS = {
 }
 
 
-@pytest.mark.parametrize("hour", [3, 7, 9, 12, 19, 21, 22])
-@pytest.mark.parametrize("journey", JOURNEYS)
+@pytest.mark.parametrize(("journey", "hour"), [(j, h) for j in JOURNEYS for h in (3, 7, 9, 12, 21, 22)])
 async def test_no_journey_brings_two_first_dose_messages_together_or_one_at_night(stage: Stage, journey, hour):
     zones = JOURNEYS[journey]
     async with living(stage) as world:
