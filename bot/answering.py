@@ -235,7 +235,9 @@ async def answers_an_open_rating(turn: Turn, patient: Patient) -> bool:
     protocol = await protocol_in_use(turn.db, patient.protocol_id)
     if not isinstance(read_score(turn.text, protocol.trial.nrs), Score):
         return False
-    slot = await slot_for_text(turn.db, patient_id=patient.id, kind="rating", given_at=turn.meant_at, now=turn.now)
+    slot = await slot_for_text(
+        turn.db, patient_id=patient.id, kind="rating", arrival=turn.arrival, given_at=turn.meant_at, now=turn.now
+    )
     return slot is not None and slot.answered_by is None
 
 
@@ -243,7 +245,9 @@ async def number_written(turn: Turn, patient: Patient, protocol: Protocol) -> No
     """A text that means a number: the score of the newest open rating, or one helpful line; kept either way."""
     words = words_in(patient.language)
     read = read_score(turn.text, protocol.trial.nrs)
-    slot = await slot_for_text(turn.db, patient_id=patient.id, kind="rating", given_at=turn.meant_at, now=turn.now)
+    slot = await slot_for_text(
+        turn.db, patient_id=patient.id, kind="rating", arrival=turn.arrival, given_at=turn.meant_at, now=turn.now
+    )
     if isinstance(read, Score) and slot is not None:
         await _record(turn, patient, slot.id, scored(read.value))
         return
@@ -275,7 +279,9 @@ async def dose_written(turn: Turn, patient: Patient) -> bool:
     known = {words("button.taken").casefold(): True, words("button.not-taken").casefold(): False}
     if said not in known:
         return False
-    slot = await slot_for_text(turn.db, patient_id=patient.id, kind="dose", given_at=turn.meant_at, now=turn.now)
+    slot = await slot_for_text(
+        turn.db, patient_id=patient.id, kind="dose", arrival=turn.arrival, given_at=turn.meant_at, now=turn.now
+    )
     if slot is None:
         return False
     if known[said]:

@@ -77,9 +77,9 @@ class Turn:
     def arrival(self) -> Arrival:
         """How and when an answer in this update came; a tap carries no time of its own."""
         if self.message is None:
-            return Arrival("button", self.received_at)
+            return Arrival("button", self.received_at, key=self.key)
         said_at = self.message.edit_date or self.message.date
-        return Arrival("text", self.received_at, said_at.astimezone(UTC))
+        return Arrival("text", self.received_at, said_at.astimezone(UTC), self.key)
 
     @property
     def meant_at(self) -> datetime:

@@ -42,11 +42,15 @@ def not_taken(reason: str | None) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How an answer came: by button, text or staff, when it was said (None for taps) and received."""
+    """How an answer came: by button, text or staff, when it was said (None for taps) and received.
+
+    `key` names the update it came in, the same when that is handled again after a crash.
+    """
 
     source: str
     received_at: datetime
     said_at: datetime | None = None
+    key: str | None = None
 
     @property
     def given_at(self) -> datetime:
@@ -87,6 +91,9 @@ async def record_answer(
 ) -> Recorded:
     """Record a patient's answer to a slot; `surely` says that a dose soon after another is really a second one."""
     async with db.write() as conn:
+        before = await _recorded_before(conn, patient_id, arrival, now=now)
+        if before is not None:
+            return before
         slot = await _own_slot(conn, patient_id, slot_id, now=now)
         if slot.answered_by is not None:
             held = await entries.entry_by_id(conn, slot.answered_by)
@@ -180,6 +187,16 @@ async def answer_later(db: Database, *, patient_id: int, slot_id: int, now: date
         return again_at
 
 
+async def _recorded_before(
+    conn: Connection, patient_id: int, arrival: Arrival, *, now: datetime
+) -> Recorded | None:
+    """What this very update was recorded as, where it is handled again: a typed number must not count twice."""
+    entry = await entries.entry_by_arrival(conn, arrival.key) if arrival.key else None
+    if entry is None:
+        return None
+    return Recorded(Verdict.ALREADY, await _own_slot(conn, patient_id, entry.slot_id, now=now), entry)
+
+
 async def _own_slot(conn: Connection, patient_id: int, slot_id: int, *, now: datetime) -> Slot:
     slot = await ledger.slot_by_id(conn, slot_id, now=now)
     if slot is None or slot.patient_id != patient_id:
@@ -234,6 +251,7 @@ def _entry_values(slot: Slot, answer: Answer, arrival: Arrival, *, kind: str, no
         "skip_reason": answer.skip_reason,
         "kind": kind,
         "source": arrival.source,
+        "arrival": arrival.key,
         "due_at": slot.due_at,
         "prompted_at": slot.prompted_at,
         "said_at": arrival.said_at,
@@ -262,10 +280,16 @@ async def look_at(db: Database, *, patient_id: int, slot_id: int, now: datetime)
 
 
 async def slot_for_text(
-    db: Database, *, patient_id: int, kind: str, given_at: datetime, now: datetime
+    db: Database, *, patient_id: int, kind: str, arrival: Arrival, given_at: datetime, now: datetime
 ) -> Slot | None:
-    """The slot a typed answer belongs to: the newest whose window holds it, one not answered yet first."""
+    """The slot a typed answer belongs to: the newest whose window holds it, one not answered yet first.
+
+    A text that is handled again after a crash belongs to the slot it was recorded for, not to the next open one.
+    """
     async with db.read() as conn:
+        before = await _recorded_before(conn, patient_id, arrival, now=now)
+        if before is not None:
+            return before.slot
         slots = await ledger.slots_of_patient(conn, patient_id, now=now, kind=kind, open_at=given_at)
     asked = [slot for slot in slots if slot.cancelled_because is None]
     unanswered = [slot for slot in asked if slot.answered_by is None and slot.excused_because is None]

@@ -30,6 +30,12 @@ async def entry_by_id(conn: Connection, entry_id: int) -> Entry:
     return Entry.of((await conn.execute(select(*_ENTRY).where(_e.c.id == entry_id))).one())
 
 
+async def entry_by_arrival(conn: Connection, arrival: str) -> Entry | None:
+    """The entry that an update made when it was handled before."""
+    found = (await conn.execute(select(*_ENTRY).where(_e.c.arrival == arrival))).one_or_none()
+    return Entry.of(found) if found else None
+
+
 async def current_entries(conn: Connection, patient_id: int) -> dict[int, Entry]:
     """The entry that holds now for each answered slot of a patient, by slot id."""
     query = select(*_ENTRY).join(tables.slots, _HOLDS).where(_e.c.patient_id == patient_id)

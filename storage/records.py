@@ -138,6 +138,7 @@ class Entry(Record):
     skip_reason: str | None
     kind: str
     source: str
+    arrival: str | None
     due_at: datetime
     prompted_at: datetime | None
     said_at: datetime | None

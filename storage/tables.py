@@ -257,6 +257,7 @@ entries = _table(
     Column("skip_reason", Text),
     Column("kind", Text, nullable=False),
     Column("source", Text, nullable=False),
+    Column("arrival", Text, unique=True),  # the update it came in: handled again, it makes no second entry
     Column("due_at", Instant, nullable=False),
     Column("prompted_at", Instant),
     Column("said_at", Instant),

@@ -92,7 +92,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_however_often_the_service
 ):
     chance = random.Random(SEED)
     lasts = KILLS * _SECONDS_A_LIFE
-    async with deployed(tmp_path, template, patients=24, ratings=1, doses=max(2, KILLS // 6)) as deployment:
+    async with deployed(tmp_path, template, patients=24, ratings=3, doses=max(2, KILLS // 6)) as deployment:
         deployment.fall_due(chance, earliest=-lasts / 2, latest=lasts)
         patients = [Patient(person, random.Random(chance.random())) for person in deployment.people]
         reaper = Reaper(deployment, chance)

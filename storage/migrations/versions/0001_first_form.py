@@ -373,6 +373,7 @@ def upgrade() -> None:
         sa.Column("skip_reason", sa.Text(), nullable=True),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("arrival", sa.Text(), nullable=True),
         sa.Column("due_at", columns.Instant(), nullable=False),
         sa.Column("prompted_at", columns.Instant(), nullable=True),
         sa.Column("said_at", columns.Instant(), nullable=True),
@@ -398,6 +399,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["slot_id"], ["slots.id"], name=op.f("entries_slot_id_fk")),
         sa.ForeignKeyConstraint(["supersedes"], ["entries.id"], name=op.f("entries_supersedes_fk")),
         sa.PrimaryKeyConstraint("id", name=op.f("entries_pk")),
+        sa.UniqueConstraint("arrival", name=op.f("entries_arrival_uq")),
         sa.UniqueConstraint("supersedes", name=op.f("entries_supersedes_uq")),
         sqlite_strict=True,
     )
