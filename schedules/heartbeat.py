@@ -31,7 +31,7 @@ class Heartbeat:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._scheduler: AsyncIOScheduler = _Steady(jobs)
         for job in jobs:
-            self._scheduler.add_job(
+            self._scheduler.add_job(  # type: ignore[no-untyped-call]
                 _guarded(job),
                 _every(job),
                 id=job.name,

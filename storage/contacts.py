@@ -61,7 +61,8 @@ async def add_contact(
 async def contact_by_chat(conn: Connection, keys: Keys, *, bot_id: int, chat_id: int) -> Contact | None:
     """Find whose chat this is."""
     hashes = keys.lookups("chat", _chat(bot_id, chat_id))
-    row = await conn.execute(select(*_CONTACT).where(tables.contacts.c.chat_hash.in_(hashes)))
+    c = tables.contacts
+    row = await conn.execute(select(*_CONTACT).where(c.c.bot_id == bot_id, c.c.chat_hash.in_(hashes)))
     found = row.one_or_none()
     return Contact.of(found) if found else None
 
