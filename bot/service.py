@@ -183,7 +183,10 @@ class Service:
         async with self._ticking:
             now = self.clock()
             # Two at it: while one waits for its batch's last answer, the other's is on its way.
-            await asyncio.gather(self._send(), self._send())
+            ended = await asyncio.gather(self._send(), self._send(), return_exceptions=True)
+            for failure in ended:
+                if failure is not None:
+                    raise failure
             self._seen.dispatched = now
 
     async def _send(self) -> None:

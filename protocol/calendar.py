@@ -232,7 +232,8 @@ def _stay(zones: Sequence[ZoneSince], slot: PlannedSlot) -> int:
 
 def _too_close(protocol: Protocol, before: PlannedSlot, after: PlannedSlot) -> bool:
     """Tell whether a journey brings a slot so near its neighbour that asking for both would be wrong."""
-    between = after.due_at - before.due_at
+    # What waits for the end of the night is asked for then, and it is the asking that must not come twice.
+    between = after.due_at - max(before.due_at, before.next_nudge_at or before.due_at)
     if before.zone != after.zone or Label.ZONE_CHANGE in (before.label, after.label):
         return between < (protocol.item(after.phase, after.item).min_gap or timedelta(hours=1))
     return not between
