@@ -17,7 +17,7 @@ from bot.limiter import Pacer
 from diary import Database
 from protocol.calendar import instant
 from protocol.values import parse_wall
-from schedules.dispatcher import BATCH, send_due
+from schedules.dispatcher import BATCH
 
 _START = date(2026, 11, 24)
 _SLOW = 0.08
@@ -36,22 +36,17 @@ async def _people(path: Path, patients: int) -> Database:
 
 async def measure(folder: Path, *, quick: bool) -> list[Figure]:
     """How many nudges a second go out when nothing holds them back, due all at one instant."""
-    rounds, each = (2, 75) if quick else (4, 500)
-    patients = rounds * each
+    patients = 150 if quick else 2000
     db = await _people(folder / "nudges.db", patients)
-    ours, bare = [], []
     try:
         async with stand_in() as api:
             clock = Going(_EVENING + timedelta(seconds=1))
             async with serving(db, api, clock, Pacer(per_bot=None, per_chat=None)) as service:
                 with BareFile(folder / "floor.db") as file:
-                    for _ in range(rounds):
-                        began = time.monotonic()
-                        for _ in range(each // BATCH):
-                            assert await send_due(db, service.nudges, now=clock())
-                        ours.append(each / (time.monotonic() - began))
-                        bare.append(await _bare_rate(api, file, each))
-                assert not await send_due(db, service.nudges, now=clock())
+                    began = time.monotonic()
+                    await service.tick()
+                    ours = [patients / (time.monotonic() - began)]
+                    bare = [await _bare_rate(api, file, patients)]
             counts = await api.counts()
             assert counts["sendMessage"] == patients * 2, counts
     finally:
@@ -120,8 +115,7 @@ async def _paced(db: Database, rate: int, patients: int, delay: float) -> Figure
         await api.delay(delay)
         clock = Going(_EVENING + timedelta(seconds=1))
         async with serving(db, api, clock, Pacer(per_bot=float(rate))) as service:
-            while await send_due(db, service.nudges, now=clock()):
-                pass
+            await service.tick()
         times = sorted((await api.received())["sendMessage"])
     assert len(times) == patients, f"{len(times)} of {patients} arrived"
     share, busiest = share_of(rate, times), busiest_second(times)
