@@ -36,7 +36,7 @@ from diary import Database
 from diary.alerts import note_reachable, note_unreachable
 from diary.arrivals import Waiting, finish, may_pass, set_aside
 from diary.joining import Person, who_is
-from schedules.sending import Clock, Refusal, Refused
+from schedules.sending import UNREACHABLE, Clock, Refusal, Refused
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,6 @@ _TELEGRAM_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0)
 _LONGEST_FLOOD = 600.0
 # While the database takes nothing, nothing else can be done: its troubles are waited out, however long.
 _DATABASE_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
-_UNREACHABLE = {Refusal.BLOCKED: "blocked", Refusal.NOT_STARTED: "blocked", Refusal.GONE: "gone"}
 
 
 @dataclass(slots=True)
@@ -151,7 +150,7 @@ class Chat:
     async def _settled_by_absence(self, update: Update, failure: BaseException) -> bool:
         """Somebody who blocked the bot, or is gone, gets no reply, and what was to be recorded has been."""
         verdict = classify(failure) if isinstance(failure, TelegramError) else None
-        reachable = _UNREACHABLE.get(verdict.reason) if isinstance(verdict, Refused) else None
+        reachable = UNREACHABLE.get(verdict.reason) if isinstance(verdict, Refused) else None
         if reachable is None:
             return False
         chat = update.effective_chat

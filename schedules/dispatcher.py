@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from diary import Database, DueNotice, DueNudge, SendOutcome
+from diary import Database, DueNotice, DueNudge
 from diary.alerts import note_unreachable
 from diary.protocols import protocol_of
 from protocol.calendar import next_nudge, out_of_quiet_hours
 from protocol.model import Protocol
-from schedules.sending import PutBack, Refusal, Refused, Sender, SendResult, Sent, Unknown
+from schedules.sending import UNREACHABLE, PutBack, Refusal, Refused, Sender, SendResult, Sent, Unknown
 from storage import patients, sends
 from storage import slots as ledger
 from storage.database import Connection
@@ -28,7 +28,6 @@ BATCH = 15
 # A message planned for the last moment before the quiet hours may be this long on its way.
 _GRACE = timedelta(minutes=10)
 _TRY_TOKEN_AGAIN = timedelta(minutes=1)
-_UNREACHABLE = {Refusal.BLOCKED: "blocked", Refusal.GONE: "gone", Refusal.NOT_STARTED: "blocked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ async def _send(db: Database, sender: Sender[DueNudge], claimed: _Claimed, *, no
         await sends.finish_nudge(
             conn,
             send_id,
-            SendOutcome(result.outcome),
+            result.outcome,
             now=at,
             message_id=result.message_id if isinstance(result, Sent) else None,
             detail=_detail(result),
@@ -127,7 +126,7 @@ async def _send_notice(
         await sends.finish_notice(
             conn,
             notice.notice_id,
-            SendOutcome(result.outcome),
+            result.outcome,
             now=at,
             message_id=result.message_id if isinstance(result, Sent) else None,
             detail=_detail(result),
@@ -154,7 +153,7 @@ def _again_at(result: SendResult, now: datetime) -> datetime | None:
             return now + wait
         case Refused(reason=Refusal.TOKEN):
             return now + _TRY_TOKEN_AGAIN
-        case Refused(reason=reason) if reason in _UNREACHABLE:
+        case Refused(reason=reason) if reason in UNREACHABLE:
             return now
         case _:
             return None
@@ -173,8 +172,8 @@ def _detail(result: SendResult) -> str | None:
 async def _after(db: Database, result: SendResult, contact_id: int, *, now: datetime) -> None:
     if not isinstance(result, Refused):
         return
-    if result.reason in _UNREACHABLE:
-        await note_unreachable(db, contact_id=contact_id, reachable=_UNREACHABLE[result.reason], now=now)
+    if result.reason in UNREACHABLE:
+        await note_unreachable(db, contact_id=contact_id, reachable=UNREACHABLE[result.reason], now=now)
     else:
         log.error("send_refused", reason=result.reason.value)
 

@@ -5,20 +5,13 @@ short fixed codes from `bot/outcomes.py`: they may be stored and logged, because
 no chat id is ever in them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
-
-class Outcome(StrEnum):
-    """How a send ended, as the send record keeps it."""
-
-    SENT = "sent"
-    REFUSED = "refused"
-    PUT_BACK = "put back"
-    UNKNOWN = "unknown"
+from protocol.lifecycle import SendOutcome
 
 
 class Refusal(StrEnum):
@@ -32,12 +25,20 @@ class Refusal(StrEnum):
     TOKEN = "token"  # noqa: S105 - the word, not the secret: nothing more can be sent by this bot
 
 
+UNREACHABLE: Mapping[Refusal, str] = {
+    Refusal.BLOCKED: "blocked",
+    Refusal.NOT_STARTED: "blocked",
+    Refusal.GONE: "gone",
+}
+"""The refusals that say something of the chat, and how the chat then stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """Telegram has the message and gave it a number."""
 
     message_id: int
-    outcome: ClassVar[Outcome] = Outcome.SENT
+    outcome: ClassVar[SendOutcome] = SendOutcome.SENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Refused:
     """Certainly not sent, and not to be tried again as it is."""
 
     reason: Refusal
-    outcome: ClassVar[Outcome] = Outcome.REFUSED
+    outcome: ClassVar[SendOutcome] = SendOutcome.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class PutBack:
 
     retry_after: timedelta
     reason: str
-    outcome: ClassVar[Outcome] = Outcome.PUT_BACK
+    outcome: ClassVar[SendOutcome] = SendOutcome.PUT_BACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Unknown:
     """Nobody can tell whether it was sent: never repeated blindly, a doubled dose reminder is a risk."""
 
     reason: str
-    outcome: ClassVar[Outcome] = Outcome.UNKNOWN
+    outcome: ClassVar[SendOutcome] = SendOutcome.UNKNOWN
 
 
 SendResult: TypeAlias = Sent | Refused | PutBack | Unknown

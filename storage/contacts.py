@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -62,28 +62,21 @@ async def contact_by_chat(conn: Connection, keys: Keys, *, bot_id: int, chat_id:
     """Find whose chat this is."""
     hashes = keys.lookups("chat", _chat(bot_id, chat_id))
     c = tables.contacts
-    row = await conn.execute(select(*_CONTACT).where(c.c.bot_id == bot_id, c.c.chat_hash.in_(hashes)))
-    found = row.one_or_none()
-    return Contact.of(found) if found else None
+    return await _contact(conn, c.c.bot_id == bot_id, c.c.chat_hash.in_(hashes))
 
 
 async def contact_by_id(conn: Connection, contact_id: int) -> Contact | None:
     """Find a contact."""
-    found = (await conn.execute(select(*_CONTACT).where(tables.contacts.c.id == contact_id))).one_or_none()
-    return Contact.of(found) if found else None
+    return await _contact(conn, tables.contacts.c.id == contact_id)
 
 
 async def contact_of_patient(conn: Connection, patient_id: int) -> Contact | None:
     """Find a patient's chat."""
-    row = await conn.execute(select(*_CONTACT).where(tables.contacts.c.patient_id == patient_id))
-    found = row.one_or_none()
-    return Contact.of(found) if found else None
+    return await _contact(conn, tables.contacts.c.patient_id == patient_id)
 
 
-async def contact_of_staff(conn: Connection, staff_id: int) -> Contact | None:
-    """Find a staff member's chat."""
-    row = await conn.execute(select(*_CONTACT).where(tables.contacts.c.staff_id == staff_id))
-    found = row.one_or_none()
+async def _contact(conn: Connection, *which: ColumnElement[bool]) -> Contact | None:
+    found = (await conn.execute(select(*_CONTACT).where(*which))).one_or_none()
     return Contact.of(found) if found else None
 
 

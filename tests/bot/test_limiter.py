@@ -17,7 +17,7 @@ from telegram.ext import ExtBot
 from bot.limiter import Lane, Pacer
 from bot.outcomes import FloodWaitError, classify
 from bot.request import LeanRequest
-from schedules.sending import Outcome
+from protocol.lifecycle import SendOutcome
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -239,7 +239,7 @@ def test_a_flood_puts_reminders_back_and_nothing_is_asked_until_it_is_over(on_mo
     api, results = on_moved_clock(scenario())
     put_back = [result for result in results if isinstance(result, RetryAfter)]
     assert len(put_back) >= 47
-    assert {classify(result).outcome for result in put_back} == {Outcome.PUT_BACK}
+    assert {classify(result).outcome for result in put_back} == {SendOutcome.PUT_BACK}
     quiet = [at for at in api.times if 0.2 < at < 8.08]
     assert quiet == []
     assert api.times[-1] == pytest.approx(8.1, abs=0.05)
@@ -398,7 +398,7 @@ def test_a_shutdown_gives_back_what_waits(on_moved_clock: Run) -> None:
         await pacer.shutdown()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert results[0] is True
-        assert [classify(result).outcome for result in results[1:]] == [Outcome.PUT_BACK] * 4
+        assert [classify(result).outcome for result in results[1:]] == [SendOutcome.PUT_BACK] * 4
 
     on_moved_clock(scenario())
 

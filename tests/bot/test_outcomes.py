@@ -26,7 +26,8 @@ from bot.outcomes import (
     is_query_too_old,
 )
 from bot.request import LeanRequest
-from schedules.sending import Outcome, PutBack, Refusal, Refused, Sent, Unknown
+from protocol.lifecycle import SendOutcome
+from schedules.sending import PutBack, Refusal, Refused, Sent, Unknown
 
 PATIENT_TEXT = "my back hurts"
 CHAT = 987654321
@@ -256,12 +257,12 @@ def test_a_connection_never_made_is_put_back_alone_or_as_a_cause(cause: BaseExce
 @pytest.mark.parametrize("cause", PERHAPS_DELIVERED, ids=lambda exc: type(exc).__name__)
 def test_a_connection_that_broke_is_unknown_alone_or_as_a_cause(cause: BaseException) -> None:
     for failure in (cause, because(NetworkError("-"), cause), because(TimedOut(), cause)):
-        assert classify(failure).outcome is Outcome.UNKNOWN
+        assert classify(failure).outcome is SendOutcome.UNKNOWN
 
 
 @pytest.mark.parametrize("exc", [KeyError("result"), ValueError("?"), asyncio.CancelledError()])
 def test_whatever_nobody_thought_of_is_unknown(exc: BaseException) -> None:
-    assert classify(exc).outcome is Outcome.UNKNOWN
+    assert classify(exc).outcome is SendOutcome.UNKNOWN
 
 
 def test_the_kinds_of_bad_request_are_told_apart() -> None:
@@ -298,4 +299,4 @@ def test_a_flood_wait_is_a_timedelta_whatever_the_environment(monkeypatch: pytes
 
 
 def test_a_masked_flood_is_never_taken_for_sent() -> None:
-    assert classify(PTBDeprecationWarning("v22.2", "retry_after")).outcome is Outcome.UNKNOWN
+    assert classify(PTBDeprecationWarning("v22.2", "retry_after")).outcome is SendOutcome.UNKNOWN
