@@ -15,7 +15,6 @@ from diary.answers import (
     look_at,
     next_slot,
     not_taken,
-    prompt_messages,
     record_answer,
     scored,
     slot_for_text,
@@ -122,7 +121,7 @@ async def _show_verdict(turn: Turn, patient: Patient, done: Recorded, answer: An
         case Verdict.RECORDED, Entry() as entry:
             receipt = screens.recorded(asked, entry)
             await turn.show(receipt, toast=words("toast.recorded", answer=screens.answer(entry)))
-            await turn.disarm(await prompt_messages(turn.db, done.slot.id))
+            await turn.disarm(done.asked_in)
         case Verdict.ALREADY, Entry() as entry:
             already = words("toast.already", answer=screens.answer(entry))
             await turn.show(screens.recorded(asked, entry), toast=already)

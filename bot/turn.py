@@ -1,6 +1,7 @@
 """One update being handled: who writes, in which words to answer, and the ways to answer."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -130,7 +131,7 @@ class Turn:
             elif not is_not_modified(error):
                 raise
 
-    async def disarm(self, message_ids: list[int]) -> None:
+    async def disarm(self, message_ids: Sequence[int]) -> None:
         """Take the buttons off messages that asked before; one that was tapped shows the receipt already.
 
         A button that stays does no harm, while a failure would handle the update, and show its receipt, again.

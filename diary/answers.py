@@ -1,5 +1,6 @@
 """Verbs of a patient about a slot: answer, answer later, correct. Each is idempotent by slot."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -72,11 +73,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The verdict, with the slot as it is now and the entry that holds."""
+    """The verdict, with the slot as it is now, the entry that holds, and the messages that asked for it."""
 
     verdict: Verdict
     slot: Slot
     entry: Entry | None = None
+    asked_in: Sequence[int] = ()
 
 
 async def record_answer(
@@ -91,14 +93,9 @@ async def record_answer(
 ) -> Recorded:
     """Record a patient's answer to a slot; `surely` says that a dose soon after another is really a second one."""
     async with db.write() as conn:
-        before = await _recorded_before(conn, patient_id, arrival, now=now)
-        if before is not None:
-            return before
         slot = await _own_slot(conn, patient_id, slot_id, now=now)
         if slot.answered_by is not None:
-            held = await entries.entry_by_id(conn, slot.answered_by)
-            verdict = Verdict.ALREADY if _says_the_same(held, answer) else Verdict.DIFFERENT
-            return Recorded(verdict, slot, held)
+            return await _answered_before(conn, slot, answer, arrival)
         protocol = await protocol_of(db, conn, slot.protocol_id)
         _check_answer(protocol, slot, answer)
         refused = _refusal(slot, arrival.given_at)
@@ -121,8 +118,8 @@ async def record_answer(
         entry_id = await entries.add_entry(conn, values, audit=audit)
         assert entry_id is not None  # one writer at a time, and the slot had no answer
         await ledger.mark_answered(conn, slot.id, entry_id, kind=kind, audit=audit)
-        await sends.settle_unknown(conn, slot.id, now=now)
-        return Recorded(Verdict.RECORDED, slot, Entry(id=entry_id, **values))
+        asked_in = await sends.settle_answered(conn, slot.id, slot.patient_id, now=now)
+        return Recorded(Verdict.RECORDED, slot, Entry(id=entry_id, **values), asked_in)
 
 
 async def correct_answer(
@@ -187,14 +184,14 @@ async def answer_later(db: Database, *, patient_id: int, slot_id: int, now: date
         return again_at
 
 
-async def _recorded_before(
-    conn: Connection, patient_id: int, arrival: Arrival, *, now: datetime
-) -> Recorded | None:
-    """What this very update was recorded as, where it is handled again: a typed number must not count twice."""
+async def _answered_before(conn: Connection, slot: Slot, answer: Answer, arrival: Arrival) -> Recorded:
+    """What to say of an answer to a slot that has one: this very update's, the same, or another."""
     entry = await entries.entry_by_arrival(conn, arrival.key) if arrival.key else None
-    if entry is None:
-        return None
-    return Recorded(Verdict.ALREADY, await _own_slot(conn, patient_id, entry.slot_id, now=now), entry)
+    if entry is not None:
+        return Recorded(Verdict.ALREADY, slot, entry)
+    assert slot.answered_by is not None
+    held = await entries.entry_by_id(conn, slot.answered_by)
+    return Recorded(Verdict.ALREADY if _says_the_same(held, answer) else Verdict.DIFFERENT, slot, held)
 
 
 async def _own_slot(conn: Connection, patient_id: int, slot_id: int, *, now: datetime) -> Slot:
@@ -287,9 +284,9 @@ async def slot_for_text(
     A text that is handled again after a crash belongs to the slot it was recorded for, not to the next open one.
     """
     async with db.read() as conn:
-        before = await _recorded_before(conn, patient_id, arrival, now=now)
-        if before is not None:
-            return before.slot
+        entry = await entries.entry_by_arrival(conn, arrival.key) if arrival.key else None
+        if entry is not None:
+            return await _own_slot(conn, patient_id, entry.slot_id, now=now)
         slots = await ledger.slots_of_patient(conn, patient_id, now=now, kind=kind, open_at=given_at)
     asked = [slot for slot in slots if slot.cancelled_because is None]
     unanswered = [slot for slot in asked if slot.answered_by is None and slot.excused_because is None]
@@ -301,9 +298,3 @@ async def next_slot(db: Database, *, patient_id: int, now: datetime, item: str |
     """What the patient is asked for next."""
     async with db.read() as conn:
         return await ledger.next_slot(conn, patient_id, now=now, item=item)
-
-
-async def prompt_messages(db: Database, slot_id: int) -> list[int]:
-    """The messages that ask for a slot, so that their buttons can go once it is answered."""
-    async with db.read() as conn:
-        return await sends.prompt_messages(conn, slot_id)

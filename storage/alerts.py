@@ -46,7 +46,7 @@ async def add_alert(
 ) -> int | None:
     """Raise an alert and give its id; None where it was raised before."""
     added = await conn.execute(
-        insert_once(conn, _a).returning(_a.c.id),
+        insert_once(conn, _a, _a.c.id),
         {
             "patient_id": patient_id,
             "rule": rule,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -13,7 +13,13 @@ from storage.records import Contact, Invite, columns_of
 from storage.sealing import Keys
 from storage.writing import insert_row
 
-_CONTACT = columns_of(Contact, tables.contacts)
+_c = tables.contacts
+_CONTACT = select(*columns_of(Contact, _c))
+_BY_CHAT = _CONTACT.where(
+    _c.c.bot_id == bindparam("bot_id"), _c.c.chat_hash.in_(bindparam("hashes", expanding=True))
+)
+_BY_ID = _CONTACT.where(_c.c.id == bindparam("contact_id"))
+_BY_PATIENT = _CONTACT.where(_c.c.patient_id == bindparam("patient_id"))
 _INVITE = columns_of(Invite, tables.invites)
 
 
@@ -61,22 +67,21 @@ async def add_contact(
 async def contact_by_chat(conn: Connection, keys: Keys, *, bot_id: int, chat_id: int) -> Contact | None:
     """Find whose chat this is."""
     hashes = keys.lookups("chat", _chat(bot_id, chat_id))
-    c = tables.contacts
-    return await _contact(conn, c.c.bot_id == bot_id, c.c.chat_hash.in_(hashes))
+    return await _contact(conn, _BY_CHAT, bot_id=bot_id, hashes=hashes)
 
 
 async def contact_by_id(conn: Connection, contact_id: int) -> Contact | None:
     """Find a contact."""
-    return await _contact(conn, tables.contacts.c.id == contact_id)
+    return await _contact(conn, _BY_ID, contact_id=contact_id)
 
 
 async def contact_of_patient(conn: Connection, patient_id: int) -> Contact | None:
     """Find a patient's chat."""
-    return await _contact(conn, tables.contacts.c.patient_id == patient_id)
+    return await _contact(conn, _BY_PATIENT, patient_id=patient_id)
 
 
-async def _contact(conn: Connection, *which: ColumnElement[bool]) -> Contact | None:
-    found = (await conn.execute(select(*_CONTACT).where(*which))).one_or_none()
+async def _contact(conn: Connection, question: Any, **which: Any) -> Contact | None:
+    found = (await conn.execute(question, which)).one_or_none()
     return Contact.of(found) if found else None
 
 

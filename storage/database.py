@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from protocol.errors import SchemaError, SettingsError
+from storage.driver import connect
 from storage.sealing import Keys
 
 Connection = AsyncConnection
@@ -153,6 +154,7 @@ def _url(text: str) -> URL:
 def _engine(url: URL, *, readers: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        connect_args={"async_creator_fn": connect},
         pool_size=readers or 1,
         max_overflow=0,
         hide_parameters=True,  # what a patient wrote must not reach a log through an error

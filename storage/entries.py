@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -14,25 +14,27 @@ from storage.writing import insert_once
 
 _e, _n = tables.entries, tables.notes
 _ENTRY = columns_of(Entry, _e)
+_BY_ID = select(*_ENTRY).where(_e.c.id == bindparam("entry_id"))
+_BY_ARRIVAL = select(*_ENTRY).where(_e.c.arrival == bindparam("arrival"))
 # The slot's own id goes first: there is no index by answer, and without it every slot there is would be read.
 _HOLDS = and_(tables.slots.c.id == _e.c.slot_id, tables.slots.c.answered_by == _e.c.id)
 
 
 async def add_entry(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int | None:
     """Add an entry and give its id; None where the slot has a first answer, or the entry a successor, already."""
-    added = await conn.execute(insert_once(conn, _e).returning(_e.c.id), {**values, "audit_id": audit})
+    added = await conn.execute(insert_once(conn, _e, _e.c.id), {**values, "audit_id": audit})
     entry_id: int | None = added.scalar_one_or_none()
     return entry_id
 
 
 async def entry_by_id(conn: Connection, entry_id: int) -> Entry:
     """The entry of this id."""
-    return Entry.of((await conn.execute(select(*_ENTRY).where(_e.c.id == entry_id))).one())
+    return Entry.of((await conn.execute(_BY_ID, {"entry_id": entry_id})).one())
 
 
 async def entry_by_arrival(conn: Connection, arrival: str) -> Entry | None:
     """The entry that an update made when it was handled before."""
-    found = (await conn.execute(select(*_ENTRY).where(_e.c.arrival == arrival))).one_or_none()
+    found = (await conn.execute(_BY_ARRIVAL, {"arrival": arrival})).one_or_none()
     return Entry.of(found) if found else None
 
 
@@ -64,7 +66,7 @@ async def last_entry_at(conn: Connection, patient_id: int) -> datetime | None:
 
 async def add_note(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int:
     """Keep a text and give its id; the same arrival twice is one note."""
-    added = await conn.execute(insert_once(conn, _n).returning(_n.c.id), {**values, "audit_id": audit})
+    added = await conn.execute(insert_once(conn, _n, _n.c.id), {**values, "audit_id": audit})
     note_id: int | None = added.scalar_one_or_none()
     if note_id is None:
         same = await conn.execute(select(_n.c.id).where(_n.c.arrival == values["arrival"]))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from storage import tables
 from storage.database import Connection
@@ -14,6 +14,7 @@ from storage.writing import insert_once
 _i = tables.inbox
 NO_NUMBER = -1
 _UPDATE = columns_of(InboxUpdate, _i)
+_CHANGE = update(_i).where(_i.c.id == bindparam("inbox_id"))
 
 
 async def keep_updates(
@@ -27,7 +28,7 @@ async def keep_updates(
     for number, body in bodies:
         update_id = NO_NUMBER if number is None else number
         row = await conn.execute(
-            insert_once(conn, _i).returning(*_UPDATE),
+            insert_once(conn, _i, *_UPDATE),
             {
                 "bot_id": bot_id,
                 "update_id": update_id,
@@ -55,12 +56,12 @@ async def open_updates(conn: Connection) -> list[InboxUpdate]:
 
 async def finish_update(conn: Connection, inbox_id: int, *, now: datetime) -> None:
     """Let an update leave the inbox: handled, answered, and emptied."""
-    await conn.execute(update(_i).where(_i.c.id == inbox_id).values(done_at=now, sealed=None))
+    await conn.execute(_CHANGE, {"inbox_id": inbox_id, "done_at": now, "sealed": None})
 
 
 async def quarantine_update(conn: Connection, inbox_id: int, *, because: str) -> None:
     """Set an update aside that cannot be handled; it stays sealed and whole for a person to look at."""
-    await conn.execute(update(_i).where(_i.c.id == inbox_id).values(quarantined_because=because))
+    await conn.execute(_CHANGE, {"inbox_id": inbox_id, "quarantined_because": because})
 
 
 async def count_inbox(conn: Connection) -> tuple[int, int]:

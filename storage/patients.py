@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from protocol.calendar import Enrolment, ZoneSince
 from protocol.lifecycle import STANDING, PatientStatus
@@ -16,6 +16,15 @@ from storage.records import Patient, columns_of
 from storage.writing import insert_row
 
 _PATIENT = columns_of(Patient, tables.patients)
+_phases, _zones, _times = tables.patient_phases, tables.patient_zones, tables.patient_times
+_BY_ID = select(*_PATIENT).where(tables.patients.c.id == bindparam("patient_id"))
+_PHASES = select(_phases.c.phase, _phases.c.start).where(_phases.c.patient_id == bindparam("patient_id"))
+_ZONES = (
+    select(_zones.c.since, _zones.c.zone)
+    .where(_zones.c.patient_id == bindparam("patient_id"))
+    .order_by(_zones.c.since)
+)
+_TIMES = select(_times.c.item, _times.c.at).where(_times.c.patient_id == bindparam("patient_id"))
 
 
 async def add_patient(
@@ -48,9 +57,9 @@ async def add_patient(
         {"patient_id": patient_id, "phase": phase, "start": start, "audit_id": audit}
         for phase, start in phase_starts.items()
     ]
-    await conn.execute(insert(tables.patient_phases), phases)
-    zones = {"patient_id": patient_id, "since": added_at, "zone": zone, "audit_id": audit}
-    await conn.execute(insert(tables.patient_zones), zones)
+    await conn.execute(insert(_phases), phases)
+    since = {"patient_id": patient_id, "since": added_at, "zone": zone, "audit_id": audit}
+    await conn.execute(insert(_zones), since)
     return patient_id
 
 
@@ -62,7 +71,7 @@ async def patient_by_code(conn: Connection, code: str) -> Patient | None:
 
 async def patient_by_id(conn: Connection, patient_id: int) -> Patient:
     """The patient of this id."""
-    return _patient((await conn.execute(select(*_PATIENT).where(tables.patients.c.id == patient_id))).one())
+    return _patient((await conn.execute(_BY_ID, {"patient_id": patient_id})).one())
 
 
 async def patients(conn: Connection, *, site_ids: frozenset[int] | None = None) -> list[Patient]:
@@ -84,40 +93,33 @@ async def set_phase_starts(
     conn: Connection, patient_id: int, starts: Mapping[str, date], *, audit: AuditId
 ) -> None:
     """Set day 0 of these phases."""
-    phases = tables.patient_phases
-    await conn.execute(delete(phases).where(phases.c.patient_id == patient_id, phases.c.phase.in_(list(starts))))
+    await conn.execute(delete(_phases).where(_phases.c.patient_id == patient_id, _phases.c.phase.in_(list(starts))))
     rows = [
         {"patient_id": patient_id, "phase": phase, "start": start, "audit_id": audit}
         for phase, start in starts.items()
     ]
-    await conn.execute(insert(phases), rows)
+    await conn.execute(insert(_phases), rows)
 
 
 async def add_zone(conn: Connection, patient_id: int, *, since: datetime, zone: str, audit: AuditId) -> None:
     """Note that the patient lives in another zone from an instant on; the last word of an instant holds."""
-    zones = tables.patient_zones
-    await conn.execute(delete(zones).where(zones.c.patient_id == patient_id, zones.c.since == since))
-    await conn.execute(
-        insert(tables.patient_zones),
-        {"patient_id": patient_id, "since": since, "zone": zone, "audit_id": audit},
-    )
+    await conn.execute(delete(_zones).where(_zones.c.patient_id == patient_id, _zones.c.since == since))
+    row = {"patient_id": patient_id, "since": since, "zone": zone, "audit_id": audit}
+    await conn.execute(insert(_zones), row)
 
 
 async def set_time(conn: Connection, patient_id: int, item: str, at: time, *, audit: AuditId) -> None:
     """Note the time of day a patient chose for an item."""
-    times = tables.patient_times
-    await conn.execute(delete(times).where(times.c.patient_id == patient_id, times.c.item == item))
-    await conn.execute(insert(times), {"patient_id": patient_id, "item": item, "at": at, "audit_id": audit})
+    await conn.execute(delete(_times).where(_times.c.patient_id == patient_id, _times.c.item == item))
+    await conn.execute(insert(_times), {"patient_id": patient_id, "item": item, "at": at, "audit_id": audit})
 
 
 async def enrolment_of(conn: Connection, patient: Patient) -> Enrolment:
     """All that the patient's plan is made from."""
-    phases, zones, times = tables.patient_phases, tables.patient_zones, tables.patient_times
-    starts = await conn.execute(select(phases.c.phase, phases.c.start).where(phases.c.patient_id == patient.id))
-    since = await conn.execute(
-        select(zones.c.since, zones.c.zone).where(zones.c.patient_id == patient.id).order_by(zones.c.since)
-    )
-    chosen = await conn.execute(select(times.c.item, times.c.at).where(times.c.patient_id == patient.id))
+    of_patient = {"patient_id": patient.id}
+    starts = await conn.execute(_PHASES, of_patient)
+    since = await conn.execute(_ZONES, of_patient)
+    chosen = await conn.execute(_TIMES, of_patient)
     return Enrolment(
         phase_starts={row.phase: row.start for row in starts},
         zones=tuple(ZoneSince(row.since, row.zone) for row in since),
@@ -128,8 +130,7 @@ async def enrolment_of(conn: Connection, patient: Patient) -> Enrolment:
 
 async def zone_of_patient(conn: Connection, patient_id: int) -> str:
     """The zone the patient lives in now."""
-    zones = tables.patient_zones
-    query = select(zones.c.zone).where(zones.c.patient_id == patient_id).order_by(zones.c.since.desc()).limit(1)
+    query = select(_zones.c.zone).where(_zones.c.patient_id == patient_id).order_by(_zones.c.since.desc()).limit(1)
     return str((await conn.execute(query)).scalar_one())
 
 

@@ -4,15 +4,48 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 
 from protocol.lifecycle import SEND_MOVES, SendOutcome
 from storage import tables
+from storage.columns import Instant
 from storage.database import Connection
 from storage.records import DueNotice, DueNudge
 from storage.writing import insert_once, insert_row
 
 _s, _d, _n = tables.slots, tables.sends, tables.notices
+_p, _c = tables.patients, tables.contacts
+
+# Whether the chat is still the one that was read, and open: an id may be given anew, a seal never is.
+_SAME_CHAT = select(1).where(
+    _c.c.id == bindparam("contact_id"), _c.c.sealed == bindparam("sealed_as_read"), _c.c.reachable == "yes"
+)
+_MAY_BE_ASKED = exists(
+    _SAME_CHAT.join(_p, _p.c.id == _c.c.patient_id).where(_p.c.id == _s.c.patient_id, _p.c.status == "active")
+)
+_AS_READ = (_s.c.id == bindparam("slot_id"), _s.c.next_nudge_at == bindparam("as_read"))
+_STILL_ASKED = (_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
+_THEN_AT = bindparam("then_at", type_=Instant)
+
+_CLAIM_NUDGE = (
+    update(_s)
+    .where(*_AS_READ, _s.c.closes_at > bindparam("now", type_=Instant), *_STILL_ASKED, _MAY_BE_ASKED)
+    .values(next_nudge_at=_THEN_AT, nudges=_s.c.nudges + 1)
+)
+_HOLD_NUDGE = update(_s).where(*_AS_READ).values(next_nudge_at=_THEN_AT)
+_FINISH_SEND = update(_d).where(
+    _d.c.id == bindparam("send_id"), _d.c.outcome.in_(bindparam("before", expanding=True))
+)
+_MARK_PROMPTED = update(_s).where(
+    _s.c.id == select(_d.c.slot_id).where(_d.c.id == bindparam("send_id")).scalar_subquery(),
+    _s.c.prompted_at.is_(None),
+)
+# Found among its patient's: there is an index for those.
+_OF_SLOT = (
+    select(_d.c.id, _d.c.outcome, _d.c.message_id)
+    .where(_d.c.patient_id == bindparam("of_patient"), _d.c.slot_id == bindparam("of_slot"))
+    .order_by(_d.c.id)
+)
 
 
 async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | None, now: datetime) -> int | None:
@@ -20,19 +53,16 @@ async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | 
 
     Everything that forbids the message is asked again here, in the statement that claims it.
     """
-    p, c = tables.patients, tables.contacts
-    may_be_asked = exists(
-        select(1)
-        .join(c, c.c.patient_id == p.c.id)
-        .where(p.c.id == _s.c.patient_id, p.c.status == "active", c.c.reachable == "yes")
-        .where(_is_the_chat_of(nudge))
-    )
     claimed = await conn.execute(
-        update(_s)
-        .where(_s.c.id == nudge.slot_id, _s.c.next_nudge_at == nudge.next_nudge_at, _s.c.closes_at > now)
-        .where(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
-        .where(may_be_asked)
-        .values(next_nudge_at=then_at, nudges=_s.c.nudges + 1)
+        _CLAIM_NUDGE,
+        {
+            "slot_id": nudge.slot_id,
+            "as_read": nudge.next_nudge_at,
+            "contact_id": nudge.contact_id,
+            "sealed_as_read": nudge.sealed,
+            "now": now,
+            "then_at": then_at,
+        },
     )
     if claimed.rowcount != 1:
         return None
@@ -50,19 +80,11 @@ async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | 
     )
 
 
-def _is_the_chat_of(due: DueNudge | DueNotice) -> Any:
-    """Whether the chat is still the one that was read: an id may be given anew, a seal never is."""
-    c = tables.contacts
-    return (c.c.id == due.contact_id) & (c.c.sealed == due.sealed)
-
-
 async def hold_nudge(conn: Connection, nudge: DueNudge, *, until: datetime) -> None:
     """Keep a belated message for the end of the quiet hours, or let it go where the window ends before."""
-    await conn.execute(
-        update(_s)
-        .where(_s.c.id == nudge.slot_id, _s.c.next_nudge_at == nudge.next_nudge_at)
-        .values(next_nudge_at=until if until < nudge.closes_at else None)
-    )
+    then_at = until if until < nudge.closes_at else None
+    held = {"slot_id": nudge.slot_id, "as_read": nudge.next_nudge_at, "then_at": then_at}
+    await conn.execute(_HOLD_NUDGE, held)
 
 
 async def finish_nudge(
@@ -75,14 +97,10 @@ async def finish_nudge(
     detail: str | None = None,
 ) -> None:
     """Write down what became of a message; a slot's first one that went out says when it was prompted."""
-    await conn.execute(
-        update(_d)
-        .where(_d.c.id == send_id, _d.c.outcome.in_(_before(outcome)))
-        .values(outcome=outcome, finished_at=now, message_id=message_id, detail=detail)
-    )
+    what = {"outcome": outcome, "finished_at": now, "message_id": message_id, "detail": detail}
+    await conn.execute(_FINISH_SEND, {"send_id": send_id, "before": _before(outcome), **what})
     if outcome is SendOutcome.SENT:
-        slot_id = select(_d.c.slot_id).where(_d.c.id == send_id).scalar_subquery()
-        await conn.execute(update(_s).where(_s.c.id == slot_id, _s.c.prompted_at.is_(None)).values(prompted_at=now))
+        await conn.execute(_MARK_PROMPTED, {"send_id": send_id, "prompted_at": now})
 
 
 async def try_nudge_again(conn: Connection, send_id: int, *, at: datetime) -> None:
@@ -91,24 +109,18 @@ async def try_nudge_again(conn: Connection, send_id: int, *, at: datetime) -> No
     await conn.execute(
         update(_s)
         .where(_s.c.id == slot_id, _s.c.closes_at > at, _s.c.nudges == nudge + 1)
-        .where(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
+        .where(*_STILL_ASKED)
         .values(next_nudge_at=at, nudges=nudge)
     )
 
 
-def _of_slot(slot_id: int) -> Any:
-    """The sends of a slot, found among its patient's: there is an index for those."""
-    patient_id = select(_s.c.patient_id).where(_s.c.id == slot_id).scalar_subquery()
-    return (_d.c.slot_id == slot_id) & (_d.c.patient_id == patient_id)
-
-
-async def settle_unknown(conn: Connection, slot_id: int, *, now: datetime) -> None:
-    """An answer from a message's own button proves that the message arrived."""
-    await conn.execute(
-        update(_d)
-        .where(_of_slot(slot_id), _d.c.outcome == SendOutcome.UNKNOWN)
-        .values(outcome=SendOutcome.SENT, finished_at=now, detail="answered")
-    )
+async def settle_answered(conn: Connection, slot_id: int, patient_id: int, *, now: datetime) -> list[int]:
+    """Give the messages that asked for a slot, oldest first; its answer proves that one of unknown fate arrived."""
+    sent = (await conn.execute(_OF_SLOT, {"of_slot": slot_id, "of_patient": patient_id})).all()
+    if unknown := [row.id for row in sent if row.outcome == SendOutcome.UNKNOWN]:
+        arrived = {"outcome": SendOutcome.SENT, "finished_at": now, "detail": "answered"}
+        await conn.execute(update(_d).where(_d.c.id.in_(unknown)).values(arrived))
+    return [row.message_id for row in sent if row.message_id is not None]
 
 
 async def give_up_claims(conn: Connection, *, before: datetime, now: datetime) -> int:
@@ -123,12 +135,6 @@ async def give_up_claims(conn: Connection, *, before: datetime, now: datetime) -
         )
         count += done.rowcount
     return count
-
-
-async def prompt_messages(conn: Connection, slot_id: int) -> list[int]:
-    """The Telegram messages that ask for a slot, oldest first."""
-    query = select(_d.c.message_id).where(_of_slot(slot_id), _d.c.message_id.is_not(None)).order_by(_d.c.id)
-    return [row.message_id for row in await conn.execute(query)]
 
 
 async def add_notice(
@@ -200,14 +206,13 @@ def _language() -> Any:
 
 async def claim_notice(conn: Connection, notice: DueNotice, *, now: datetime) -> bool:
     """Take a notice in hand; False where a withdrawal, a pause, a new chat or somebody else was first."""
-    p, c = tables.patients, tables.contacts
-    may_hear = exists(select(1).where(_is_the_chat_of(notice), c.c.reachable == "yes"))
-    not_active = exists(select(1).where(p.c.id == _n.c.patient_id, p.c.status != "active"))
+    not_active = exists(select(1).where(_p.c.id == _n.c.patient_id, _p.c.status != "active"))
     claimed = await conn.execute(
         update(_n)
         .where(_n.c.id == notice.notice_id, _n.c.next_try_at == notice.next_try_at, _n.c.expires_at > now)
-        .where(may_hear, ~not_active)
-        .values(next_try_at=None, claimed_at=now, outcome=SendOutcome.CLAIMED)
+        .where(exists(_SAME_CHAT), ~not_active)
+        .values(next_try_at=None, claimed_at=now, outcome=SendOutcome.CLAIMED),
+        {"contact_id": notice.contact_id, "sealed_as_read": notice.sealed},
     )
     return claimed.rowcount == 1
 

@@ -10,12 +10,61 @@ from protocol.calendar import PlannedSlot, Standing
 from protocol.lifecycle import SendOutcome
 from storage import tables
 from storage.audit import AuditId
+from storage.columns import Instant
 from storage.database import Connection
 from storage.records import DueNudge, Slot, columns_of
 from storage.states import SlotState, state_of_slot
 
 _s = tables.slots
 _SLOT = columns_of(Slot, _s)
+_NOW = bindparam("now", type_=Instant)
+_BY_ID = select(*_SLOT, state_of_slot(_NOW)).where(_s.c.id == bindparam("slot_id"))
+_OF_PATIENT = (
+    select(*_SLOT, state_of_slot(_NOW))
+    .where(_s.c.patient_id == bindparam("patient_id"))
+    .order_by(_s.c.due_at, _s.c.id)
+)
+_CHANGE = update(_s).where(_s.c.id == bindparam("slot_id"))
+_FORGET_CLOSED = update(_s).where(_s.c.next_nudge_at <= _NOW, _s.c.closes_at <= _NOW).values(next_nudge_at=None)
+_NEXT_DUE = select(_s.c.next_nudge_at).where(_s.c.next_nudge_at > _NOW).order_by(_s.c.next_nudge_at).limit(1)
+
+
+def _longest_due() -> Any:
+    p, c, z = tables.patients, tables.contacts, tables.patient_zones
+    lives_in = select(z.c.zone).where(z.c.patient_id == _s.c.patient_id).order_by(z.c.since.desc()).limit(1)
+    return (
+        select(
+            _s.c.id.label("slot_id"),
+            _s.c.patient_id,
+            _s.c.protocol_id,
+            _s.c.phase,
+            _s.c.item,
+            _s.c.kind,
+            _s.c.zone,
+            lives_in.scalar_subquery().label("lives_in"),
+            _s.c.utc_offset_minutes,
+            _s.c.local_date,
+            _s.c.n,
+            _s.c.due_at,
+            _s.c.closes_at,
+            _s.c.next_nudge_at,
+            _s.c.nudges,
+            p.c.language,
+            c.c.id.label("contact_id"),
+            c.c.bot_id,
+            c.c.sealed,
+        )
+        .join(p, p.c.id == _s.c.patient_id)
+        .join(c, c.c.patient_id == p.c.id)
+        .where(_s.c.next_nudge_at <= _NOW, _s.c.closes_at > _NOW)
+        .where(p.c.status == "active", c.c.reachable == "yes")
+        # By id within an instant: the index gives that order, so a whole morning due at nine is not sorted for 25.
+        .order_by(_s.c.next_nudge_at, _s.c.id)
+        .limit(bindparam("limit"))
+    )
+
+
+_LONGEST_DUE = _longest_due()
 
 
 async def add_slots(
@@ -95,10 +144,9 @@ async def slots_of_patient(
     open_at: datetime | None = None,
 ) -> list[Slot]:
     """A patient's slots by due time: all, or those in states, between dates, of a kind, open at an instant."""
-    state = state_of_slot(now)
-    query = select(*_SLOT, state).where(_s.c.patient_id == patient_id).order_by(_s.c.due_at, _s.c.id)
+    query = _OF_PATIENT
     if states:
-        query = query.where(state.element.in_([wanted.value for wanted in states]))
+        query = query.where(state_of_slot(_NOW).element.in_([wanted.value for wanted in states]))
     if from_date is not None:
         query = query.where(_s.c.local_date >= from_date)
     if to_date is not None:
@@ -107,12 +155,12 @@ async def slots_of_patient(
         query = query.where(_s.c.kind == kind)
     if open_at is not None:
         query = query.where(_s.c.opens_at <= open_at, _s.c.closes_at > open_at)
-    return [Slot.of(row) for row in await conn.execute(query)]
+    return [Slot.of(row) for row in await conn.execute(query, {"patient_id": patient_id, "now": now})]
 
 
 async def slot_by_id(conn: Connection, slot_id: int, *, now: datetime) -> Slot | None:
     """Find a slot with its state as of now."""
-    found = (await conn.execute(select(*_SLOT, state_of_slot(now)).where(_s.c.id == slot_id))).one_or_none()
+    found = (await conn.execute(_BY_ID, {"slot_id": slot_id, "now": now})).one_or_none()
     return Slot.of(found) if found else None
 
 
@@ -143,7 +191,7 @@ async def mark_answered(
     values: dict[str, Any] = {"answered_by": entry_id, "next_nudge_at": None}
     if kind is not None:
         values["answered_as"] = kind
-    await conn.execute(update(_s).where(_s.c.id == slot_id).values(values))
+    await conn.execute(_CHANGE, {"slot_id": slot_id, **values})
 
 
 async def snooze(
@@ -193,62 +241,24 @@ async def close_open(
 
 async def forget_closed_nudges(conn: Connection, *, now: datetime) -> None:
     """Let messages go whose window has passed; the slot's own facts already say that it was not asked again."""
-    await conn.execute(
-        update(_s).where(_s.c.next_nudge_at <= now, _s.c.closes_at <= now).values(next_nudge_at=None)
-    )
-
-
-def _due(now: datetime) -> Any:
-    p, c, z = tables.patients, tables.contacts, tables.patient_zones
-    lives_in = select(z.c.zone).where(z.c.patient_id == _s.c.patient_id).order_by(z.c.since.desc()).limit(1)
-    return (
-        select(
-            _s.c.id.label("slot_id"),
-            _s.c.patient_id,
-            _s.c.protocol_id,
-            _s.c.phase,
-            _s.c.item,
-            _s.c.kind,
-            _s.c.zone,
-            lives_in.scalar_subquery().label("lives_in"),
-            _s.c.utc_offset_minutes,
-            _s.c.local_date,
-            _s.c.n,
-            _s.c.due_at,
-            _s.c.closes_at,
-            _s.c.next_nudge_at,
-            _s.c.nudges,
-            p.c.language,
-            c.c.id.label("contact_id"),
-            c.c.bot_id,
-            c.c.sealed,
-        )
-        .join(p, p.c.id == _s.c.patient_id)
-        .join(c, c.c.patient_id == p.c.id)
-        .where(_s.c.next_nudge_at <= now, _s.c.closes_at > now)
-        .where(p.c.status == "active", c.c.reachable == "yes")
-    )
+    await conn.execute(_FORGET_CLOSED, {"now": now})
 
 
 async def due_nudges(conn: Connection, *, now: datetime, limit: int) -> list[DueNudge]:
     """Slots whose next message is due, the longest overdue first."""
-    # By id within an instant: the index gives that order, so a whole morning due at nine is not sorted for 25.
-    query = _due(now).order_by(_s.c.next_nudge_at, _s.c.id).limit(limit)
-    return [DueNudge.of(row) for row in await conn.execute(query)]
+    return [DueNudge.of(row) for row in await conn.execute(_LONGEST_DUE, {"now": now, "limit": limit})]
 
 
 async def next_nudge_after(conn: Connection, now: datetime) -> datetime | None:
     """When the next message of anybody falls due."""
-    query = select(_s.c.next_nudge_at).where(_s.c.next_nudge_at > now).order_by(_s.c.next_nudge_at).limit(1)
-    at: datetime | None = (await conn.execute(query)).scalar_one_or_none()
+    at: datetime | None = (await conn.execute(_NEXT_DUE, {"now": now})).scalar_one_or_none()
     return at
 
 
 async def oldest_overdue(conn: Connection, *, now: datetime) -> datetime | None:
     """The longest overdue message that ought to have gone out; what `daybook health` watches."""
-    due = _due(now).order_by(_s.c.next_nudge_at).limit(1).subquery()
-    at: datetime | None = (await conn.execute(select(due.c.next_nudge_at))).scalar_one_or_none()
-    return at
+    due = await due_nudges(conn, now=now, limit=1)
+    return due[0].next_nudge_at if due else None
 
 
 async def mark_prompted(conn: Connection, slot_ids: Collection[int], *, now: datetime) -> None:

@@ -21,7 +21,9 @@ class SlotState(StrEnum):
     CANCELLED = "cancelled"
 
 
-def state_of_slot(now: datetime, *, answered_as: ColumnElement[str | None] | None = None) -> Label[str]:
+def state_of_slot(
+    now: datetime | ColumnElement[datetime], *, answered_as: ColumnElement[str | None] | None = None
+) -> Label[str]:
     """The state as a column named `state`; every slot has exactly one.
 
     An answer counts by when it was first given: a later correction changes the value, not the punctuality.

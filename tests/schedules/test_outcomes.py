@@ -20,7 +20,7 @@ async def test_a_due_nudge_is_sent_and_the_next_of_its_ladder_planned(stage, ami
     assert (slot.nudges, slot.next_nudge_at) == (1, DUE + 45 * MINUTE)
     assert slot.prompted_at is not None
     async with stage.db.read() as conn:
-        assert await send_record.prompt_messages(conn, slot.id) == [77]
+        assert await send_record.settle_answered(conn, slot.id, amina.id, now=DUE) == [77]
 
 
 async def test_the_whole_ladder_goes_out_and_nothing_after_it(stage, amina):

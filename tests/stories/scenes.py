@@ -112,7 +112,8 @@ async def serving(world: World, db: Database | None = None, *, watches_outages: 
     polls = len(world.telegram.calls("getUpdates"))
     running = asyncio.create_task(world.service.run(stop, heartbeat=False))
     try:
-        await world.telegram.until(lambda: len(world.telegram.calls("getUpdates")) > polls)
+        # The second poll: by then the first has been heard, and an outage before it is on record.
+        await world.telegram.until(lambda: len(world.telegram.calls("getUpdates")) > polls + 1)
         yield
     finally:
         stop.set()
