@@ -11,8 +11,9 @@ from bot.words import Words, words_in
 from diary import Actor, Alert, StaffMember
 from diary.alerts import close_alert, see_alert
 from diary.notes import text_of_note
-from diary.team import SEES_PATIENTS, TAKES_ALERTS, code_of_staff, scope_of
-from protocol.errors import UnknownCodeError
+from diary.roles import Act, actor_of, may
+from diary.team import code_of_staff
+from protocol.errors import NotAllowedError, UnknownCodeError
 from reports import charts, site
 from reports import patient as questions
 from reports.adherence import Figures, together
@@ -28,28 +29,25 @@ async def commanded(turn: Turn, member: StaffMember, name: str, rest: str) -> No
     words = words_in(member.language)
     if command is None:
         await turn.say(Screen(words("staff.help")))
-    elif member.role not in SEES_PATIENTS:
+        return
+    actor = await actor_of(turn.db, member)
+    if not may(actor, Act.SEE_PATIENTS):
         await turn.say(Screen(words("staff.not-allowed")))
     else:
-        await command(turn, member, rest)
+        await command(turn, words, actor, rest)
 
 
 async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
     """*Seen* or *Done* under an alert."""
     words = words_in(member.language)
-    if press.act not in ("as", "ad") or member.role not in TAKES_ALERTS:
+    if press.act not in ("as", "ad"):
         await turn.toast(words("button.stale"), alert=True)
         return
     act = see_alert if press.act == "as" else close_alert
+    actor = await actor_of(turn.db, member)
     try:
-        alert = await act(
-            turn.db,
-            alert_id=press.number(0),
-            actor=Actor("staff", member.id),
-            scope=await scope_of(turn.db, member),
-            now=turn.now,
-        )
-    except UnknownCodeError:
+        alert = await act(turn.db, alert_id=press.number(0), actor=actor, now=turn.now)
+    except (UnknownCodeError, NotAllowedError):
         await turn.toast(words("button.stale"), alert=True)
         return
     owner = await code_of_staff(turn.db, alert.seen_by or member.id)
@@ -72,10 +70,9 @@ async def _said(turn: Turn, words: Words, alert: Alert) -> str:
     return "\n".join(lines)
 
 
-async def _adherence(turn: Turn, member: StaffMember, _rest: str) -> None:
+async def _adherence(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
     """A line for each patient with its denominator, and the days as a picture."""
-    words, scope = words_in(member.language), await scope_of(turn.db, member)
-    rows = await site.adherence_table(turn.db, scope, turn.now)
+    rows = await site.adherence_table(turn.db, actor.sites, turn.now)
     if not rows:
         await turn.say(Screen(words("staff.no-patients")))
         return
@@ -88,9 +85,9 @@ async def _adherence(turn: Turn, member: StaffMember, _rest: str) -> None:
         for row in rows[:_MOST_LINES]
     ]
     await turn.say(Screen("\n".join(lines)))
-    grid = await site.grid(turn.db, scope, turn.now, _HEATMAP_DAYS)
+    grid = await site.grid(turn.db, actor.sites, turn.now, _HEATMAP_DAYS)
     picture = await asyncio.to_thread(
-        charts.heatmap_picture, grid, language=member.language, labels=_heatmap_labels(words)
+        charts.heatmap_picture, grid, language=words.language, labels=_heatmap_labels(words)
     )
     await turn.bot.send_photo(turn.chat_id, picture, filename="adherence.png", rate_limit_args=Lane.REPLY)
 
@@ -110,10 +107,9 @@ def _percent(words: Words, figures: Figures) -> str:
     return words.digits(f"{figures.rate * 100:.0f} %") if figures.rate is not None else "–"
 
 
-async def _silent(turn: Turn, member: StaffMember, _rest: str) -> None:
-    words, scope = words_in(member.language), await scope_of(turn.db, member)
+async def _silent(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
     lines: list[str] = []
-    silent = await site.silent(turn.db, scope, turn.now)
+    silent = await site.silent(turn.db, actor.sites, turn.now)
     if silent:
         lines.append(words("staff.silent-title"))
     for patient in silent:
@@ -122,7 +118,7 @@ async def _silent(turn: Turn, member: StaffMember, _rest: str) -> None:
         else:
             moment = words.date(patient.last_answer_at.date())
             lines.append(words("staff.silent-line", code=patient.code, moment=moment))
-    unreachable = await site.unreachable(turn.db, scope)
+    unreachable = await site.unreachable(turn.db, actor.sites)
     if unreachable:
         lines.append(words("staff.unreachable-title"))
     for contact in unreachable:
@@ -131,14 +127,13 @@ async def _silent(turn: Turn, member: StaffMember, _rest: str) -> None:
     await turn.say(Screen("\n".join(lines[:_MOST_LINES] or [words("staff.silent-none")])))
 
 
-async def _patient(turn: Turn, member: StaffMember, rest: str) -> None:
+async def _patient(turn: Turn, words: Words, actor: Actor, rest: str) -> None:
     """One patient of one's own sites; anybody else's looks like none at all."""
-    words, scope = words_in(member.language), await scope_of(turn.db, member)
     if not rest:
         await turn.say(Screen(words("staff.patient-which")))
         return
     try:
-        found = await questions.overview(turn.db, rest, scope, turn.now)
+        found = await questions.overview(turn.db, rest, actor.sites, turn.now)
     except UnknownCodeError:
         await turn.say(Screen(words("staff.patient-unknown")))
         return
@@ -194,9 +189,8 @@ def _answer(words: Words, line: questions.DiaryLine) -> str:
     return words.digits(str(entry.score)) if entry.score is not None else words(f"answer.{entry.answer}")
 
 
-async def _alerts(turn: Turn, member: StaffMember, _rest: str) -> None:
-    words, scope = words_in(member.language), await scope_of(turn.db, member)
-    open_alerts = await site.open_alerts(turn.db, scope)
+async def _alerts(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
+    open_alerts = await site.open_alerts(turn.db, actor.sites)
     if not open_alerts:
         await turn.say(Screen(words("staff.no-alerts")))
         return
@@ -204,7 +198,7 @@ async def _alerts(turn: Turn, member: StaffMember, _rest: str) -> None:
     await turn.say(Screen("\n".join(lines)))
 
 
-_COMMANDS: Final[Mapping[str, Callable[[Turn, StaffMember, str], Awaitable[None]]]] = {
+_COMMANDS: Final[Mapping[str, Callable[[Turn, Words, Actor, str], Awaitable[None]]]] = {
     "adherence": _adherence,
     "silent": _silent,
     "patient": _patient,

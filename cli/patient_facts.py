@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from diary import Contact, Database, Patient, Site, Slot
-from diary.enrolment import patient_called
 from diary.protocols import protocol_of
+from diary.roles import patient_called
 from diary.team import list_sites
 from protocol.errors import UnknownCodeError
 from protocol.model import Protocol

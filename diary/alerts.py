@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from diary.protocols import protocol_of
+from diary.roles import MAY, Act, allow
 from protocol.calendar import out_of_quiet_hours
 from protocol.errors import UnknownCodeError
 from protocol.lifecycle import PatientStatus
@@ -23,7 +24,7 @@ from storage.states import SlotState
 
 log = structlog.get_logger(__name__)
 
-TOLD = ("administrator", "coordinator", "investigator")
+TOLD = tuple(role.value for role, acts in MAY.items() if Act.TAKE_ALERTS in acts)
 _CLOSED = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
 _NOTICE_LASTS = timedelta(days=3)
 
@@ -216,31 +217,34 @@ async def note_reachable(db: Database, *, contact_id: int, now: datetime) -> Non
             await ledger.ask_open_again(conn, contact.patient_id, now=now, audit=audit)
 
 
-async def see_alert(
-    db: Database, *, alert_id: int, actor: Actor, scope: frozenset[int] | None, now: datetime
-) -> Alert:
+async def see_alert(db: Database, *, alert_id: int, actor: Actor, now: datetime) -> Alert:
     """Take an alert of one's own sites: whoever is first owns it."""
     async with db.write() as conn:
-        await _alert(conn, alert_id, scope)
-        audit = await write_audit(conn, Audit(now, actor, "see alert", details={"alert": alert_id}))
-        await alerts.see_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
-        return await _alert(conn, alert_id, scope)
+        alert = await _alert(conn, alert_id, actor)
+        await _take(conn, alert, actor, now=now)
+        return await _alert(conn, alert_id, actor)
 
 
-async def close_alert(
-    db: Database, *, alert_id: int, actor: Actor, scope: frozenset[int] | None, now: datetime
-) -> Alert:
-    """Say that an alert of one's own sites is dealt with."""
+async def close_alert(db: Database, *, alert_id: int, actor: Actor, now: datetime) -> Alert:
+    """Say that an alert of one's own sites is dealt with; whoever closes one nobody has taken owns it too."""
     async with db.write() as conn:
-        await _alert(conn, alert_id, scope)
-        audit = await write_audit(conn, Audit(now, actor, "close alert", details={"alert": alert_id}))
-        await alerts.see_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
-        await alerts.close_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
-        return await _alert(conn, alert_id, scope)
+        alert = await _alert(conn, alert_id, actor)
+        await _take(conn, alert, actor, now=now)
+        if alert.done_at is None:
+            audit = await write_audit(conn, Audit(now, actor, "close alert", alert.patient_id, {"alert": alert_id}))
+            await alerts.close_alert(conn, alert_id, actor.id or 0, at=now, audit=audit)
+        return await _alert(conn, alert_id, actor)
 
 
-async def _alert(conn: Connection, alert_id: int, scope: frozenset[int] | None) -> Alert:
+async def _take(conn: Connection, alert: Alert, actor: Actor, *, now: datetime) -> None:
+    if alert.seen_at is None:
+        audit = await write_audit(conn, Audit(now, actor, "see alert", alert.patient_id, {"alert": alert.id}))
+        await alerts.see_alert(conn, alert.id, actor.id or 0, at=now, audit=audit)
+
+
+async def _alert(conn: Connection, alert_id: int, actor: Actor) -> Alert:
     alert = await alerts.alert_by_id(conn, alert_id)
-    if alert is None or (scope is not None and alert.site_id not in scope):
+    if alert is None or (actor.sites is not None and alert.site_id not in actor.sites):
         raise UnknownCodeError("There is no such alert.")  # a foreign alert must look like none at all
+    allow(actor, Act.TAKE_ALERTS, site_id=alert.site_id)
     return alert

@@ -8,13 +8,14 @@ from diary.alerts import raise_alert
 from diary.invites import IssuedInvite, issue_invite
 from diary.ledger import replan
 from diary.protocols import protocol_of
+from diary.roles import Act, allow, patient_called, patient_for
 from protocol.calendar import phase_starts_from
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from storage import contacts, patients, people
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
-from storage.database import Connection, Database
+from storage.database import Database
 from storage.records import Patient
 
 
@@ -34,11 +35,12 @@ async def add_patient(
     if timezone is not None:
         check_zone(timezone)
     async with db.write() as conn:
-        if await patients.patient_by_code(conn, code):
-            raise AlreadyThereError(f"There is a patient {code} already; choose another code.")
         clinic = await people.site_by_code(conn, site)
         if clinic is None:
             raise UnknownCodeError(f"There is no site {site}; `daybook site list` shows those there are.")
+        allow(actor, Act.ADD_PATIENT, site_id=clinic.id)
+        if await patients.patient_by_code(conn, code):
+            raise AlreadyThereError(f"There is a patient {code} already; choose another code.")
         protocol = await protocol_of(db, conn, protocol_id)
         spoken = language or protocol.trial.language
         if spoken not in protocol.trial.languages:
@@ -67,7 +69,7 @@ async def add_patient(
 async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
     """Make a new invite; earlier ones stop working, and so does an earlier chat once the new one is used."""
     async with db.write() as conn:
-        patient = await patient_called(conn, code)
+        patient = await patient_for(conn, code, actor, Act.INVITE)
         if patient.status is PatientStatus.WITHDRAWN:
             raise NotAllowedError(f"{code} has left the study and cannot be invited again.")
         audit = await write_audit(conn, Audit(now, actor, "invite patient", patient.id))
@@ -79,7 +81,7 @@ async def move_phase(
 ) -> Mapping[str, int]:
     """Set day 0 of a phase, and of those after it by the same number of days; give what changed in the ledger."""
     async with db.write() as conn:
-        patient = await patient_called(conn, code)
+        patient = await patient_for(conn, code, actor, Act.MOVE_PHASE)
         protocol = await protocol_of(db, conn, patient.protocol_id)
         order = [part.id for part in protocol.phase]
         if phase not in order:
@@ -111,6 +113,7 @@ async def change_status(
     """Pause, resume or withdraw a patient; the slots to come follow in the same transaction."""
     async with db.write() as conn:
         patient = await patients.patient_by_id(conn, patient_id)
+        allow(actor, Act.WITHDRAW if status is PatientStatus.WITHDRAWN else Act.CHANGE_STATUS, patient)
         if patient.status is status:
             return patient
         agreed = patient.status is not PatientStatus.INVITED or status is not PatientStatus.ACTIVE
@@ -136,7 +139,7 @@ async def change_status(
 async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, now: datetime) -> None:
     """Forget who a patient is: the chat and the invites go, the coded diary and the trail stay."""
     async with db.write() as conn:
-        patient = await patient_called(conn, code)
+        patient = await patient_for(conn, code, actor, Act.ERASE)
         if patient.status is not PatientStatus.WITHDRAWN:
             raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.")
         audit = await write_audit(conn, Audit(now, actor, "erase identity", patient.id, reason=reason))
@@ -155,14 +158,6 @@ async def patient_id_of(db: Database, code: str) -> int:
     """The id behind a subject code."""
     async with db.read() as conn:
         return (await patient_called(conn, code)).id
-
-
-async def patient_called(conn: Connection, code: str) -> Patient:
-    """The patient of this code; UnknownCodeError where there is none."""
-    patient = await patients.patient_by_code(conn, code)
-    if patient is None:
-        raise UnknownCodeError(f"There is no patient {code}; `daybook patient list` shows those there are.")
-    return patient
 
 
 def check_zone(zone: str) -> None:

@@ -8,6 +8,7 @@ from diary.alerts import raise_alert
 from diary.enrolment import check_zone
 from diary.ledger import replan
 from diary.protocols import protocol_of
+from diary.roles import Act, allow
 from protocol.errors import InviteError, NotAllowedError, WrongCallError
 from protocol.lifecycle import PatientStatus
 from storage import contacts, patients, people, sends
@@ -174,6 +175,7 @@ async def choose_zone(db: Database, *, patient_id: int, zone: str, actor: Actor,
     check_zone(zone)
     async with db.write() as conn:
         patient = await patients.patient_by_id(conn, patient_id)
+        allow(actor, Act.CHANGE_TIMES, patient)
         old = await patients.zone_of_patient(conn, patient_id)
         if old == zone:
             return
@@ -186,6 +188,7 @@ async def choose_time(db: Database, *, patient_id: int, item: str, at: time, act
     """Move an item to the time of day a patient prefers, within the protocol's range."""
     async with db.write() as conn:
         patient = await patients.patient_by_id(conn, patient_id)
+        allow(actor, Act.CHANGE_TIMES, patient)
         protocol = await protocol_of(db, conn, patient.protocol_id)
         movable = protocol.movable_items().get(item)
         if movable is None or movable.patient_may_choose is None:

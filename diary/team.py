@@ -1,10 +1,11 @@
-"""Verbs about sites and staff, and the table of who may ask for what in the chat."""
+"""Verbs about sites and staff."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from diary.enrolment import check_zone
 from diary.invites import IssuedInvite, issue_invite
+from diary.roles import Act, allow
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
 from storage import contacts, people
 from storage.audit import Actor, Audit, write_audit
@@ -12,13 +13,10 @@ from storage.database import Connection, Database
 from storage.records import Site, StaffMember
 from storage.tables import ROLES
 
-# Who sees patients in the chat. A statistician works with exports that carry no identities.
-SEES_PATIENTS = frozenset({"administrator", "coordinator", "investigator", "monitor"})
-TAKES_ALERTS = frozenset({"administrator", "coordinator", "investigator"})
-
 
 async def add_site(db: Database, *, code: str, name: str, timezone: str, actor: Actor, now: datetime) -> None:
     """Add a clinic with its time zone."""
+    _allow_for(actor, None)
     check_zone(timezone)
     async with db.write() as conn:
         if await people.site_by_code(conn, code):
@@ -37,6 +35,7 @@ async def add_staff(
     db: Database, *, code: str, role: str, sites: Sequence[str], language: str, actor: Actor, now: datetime
 ) -> IssuedInvite:
     """Add a staff member bound to sites (none only for an administrator: every site) and make an invite."""
+    allow(actor, Act.MANAGE_TEAM)
     if role not in ROLES:
         raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.")
     if not sites and role != "administrator":
@@ -45,6 +44,7 @@ async def add_staff(
         if await people.staff_by_code(conn, code):
             raise AlreadyThereError(f"There is a staff member {code} already; choose another code.")
         site_ids = [(await _site(conn, site)).id for site in sites]
+        _allow_for(actor, frozenset(site_ids) or None)
         details = {"code": code, "role": role, "sites": list(sites)}
         audit = await write_audit(conn, Audit(now, actor, "add staff", details=details))
         await people.add_staff(conn, code=code, role=role, language=language, site_ids=site_ids, audit=audit)
@@ -54,7 +54,7 @@ async def add_staff(
 async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
     """Make a new invite; earlier ones stop working."""
     async with db.write() as conn:
-        member = await _member(conn, code)
+        member = await _member(conn, code, actor)
         if member.disabled_at is not None:
             raise NotAllowedError(f"{code} is disabled and cannot be invited.")
         audit = await write_audit(conn, Audit(now, actor, "invite staff", details={"code": code}))
@@ -64,7 +64,7 @@ async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) 
 async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> None:
     """Shut a staff member out at once."""
     async with db.write() as conn:
-        member = await _member(conn, code)
+        member = await _member(conn, code, actor)
         audit = await write_audit(conn, Audit(now, actor, "disable staff", details={"code": code}))
         await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
         await people.disable_staff(conn, member.id, at=now, audit=audit)
@@ -78,13 +78,6 @@ async def list_staff(db: Database) -> list[tuple[StaffMember, list[str]]]:
             (member, sorted(codes[site_id] for site_id in await people.site_ids_of(conn, member.id)))
             for member in await people.staff_members(conn)
         ]
-
-
-async def scope_of(db: Database, member: StaffMember) -> frozenset[int] | None:
-    """The sites a member may know of; None means all. Nobody else's patients exist for them."""
-    async with db.read() as conn:
-        bound = await people.site_ids_of(conn, member.id)
-    return None if member.role == "administrator" and not bound else bound
 
 
 async def code_of_staff(db: Database, staff_id: int) -> str:
@@ -101,8 +94,23 @@ async def _site(conn: Connection, code: str) -> Site:
     return site
 
 
-async def _member(conn: Connection, code: str) -> StaffMember:
+async def _member(conn: Connection, code: str, actor: Actor) -> StaffMember:
+    """The member of this code, for somebody who may change them; one with sites beyond the actor's is unknown."""
     member = await people.staff_by_code(conn, code)
-    if member is None:
+    bound = await people.site_ids_of(conn, member.id) if member else frozenset()
+    if member is None or not _covers(actor, bound or None):
         raise UnknownCodeError(f"There is no staff member {code}; `daybook staff list` shows those there are.")
+    allow(actor, Act.MANAGE_TEAM)
     return member
+
+
+def _covers(actor: Actor, sites: frozenset[int] | None) -> bool:
+    """Whether an actor's sites hold all of these; None means every site."""
+    return actor.sites is None or (sites is not None and sites <= actor.sites)
+
+
+def _allow_for(actor: Actor, sites: frozenset[int] | None) -> None:
+    """Refuse a change of the team that reaches beyond the actor's own sites."""
+    allow(actor, Act.MANAGE_TEAM)
+    if not _covers(actor, sites):
+        raise NotAllowedError("An administrator of some sites may not change what concerns others.")

@@ -34,11 +34,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from diary.roles import patient_called
 from protocol.errors import UnknownCodeError, WrongCallError
 from storage import patients, people, questions
 from storage.database import Connection, Database
 from storage.questions import Counts
-from storage.records import Patient
 
 
 class By(StrEnum):
@@ -136,7 +136,7 @@ async def adherence(
         raise WrongCallError("The instant of --as-of lies in the future; name one that has passed.")
     async with db.read() as conn:
         site_ids = scope if site is None else frozenset({await _site_id(conn, site, scope)})
-        one = None if patient is None else (await patient_in_scope(conn, patient, site_ids)).id
+        one = None if patient is None else (await patient_called(conn, patient, site_ids)).id
         counts = await questions.slot_counts(
             conn, by=by.value, now=now, as_of=as_of, site_ids=site_ids, patient_id=one
         )
@@ -160,14 +160,6 @@ def together(rows: Iterable[HasFigures]) -> Figures:
 def figures_of(counts: Counts) -> Figures:
     """The figures of counts as the database gives them."""
     return Figures(*(getattr(counts, name) for name in Figures.__slots__))
-
-
-async def patient_in_scope(conn: Connection, code: str, site_ids: frozenset[int] | None) -> Patient:
-    """The patient of this code; one at another site is as unknown as one that does not exist."""
-    found = await patients.patient_by_code(conn, code)
-    if found is None or (site_ids is not None and found.site_id not in site_ids):
-        raise UnknownCodeError(f"There is no patient {code}; `daybook patient list` shows those there are.")
-    return found
 
 
 async def _site_id(conn: Connection, code: str, scope: frozenset[int] | None) -> int:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from diary.protocols import protocol_of
+from diary.roles import patient_called
 from protocol.calendar import zone_of
 from protocol.lifecycle import PatientStatus
 from protocol.model import Protocol
-from reports.adherence import Figures, figures_of, patient_in_scope
+from reports.adherence import Figures, figures_of
 from storage import alerts, contacts, entries, patients, people, questions
 from storage import slots as ledger
 from storage.alerts import Alert
@@ -119,7 +120,7 @@ async def protocol_of_patient(db: Database, patient_id: int) -> Protocol:
 async def overview(db: Database, code: str, scope: frozenset[int] | None, now: datetime) -> Overview:
     """All about a patient of the asker's sites; anybody else is an UnknownCodeError, known elsewhere or not."""
     async with db.read() as conn:
-        patient = await patient_in_scope(conn, code, scope)
+        patient = await patient_called(conn, code, scope)
         contact = await contacts.contact_of_patient(conn, patient.id)
         counted = await questions.slot_counts(conn, by="patient", now=now, patient_id=patient.id)
         zone = await patients.zone_of_patient(conn, patient.id)

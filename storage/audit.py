@@ -14,10 +14,15 @@ AuditId = NewType("AuditId", int)
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something; the id is a patient's or a staff member's."""
+    """Who does something; the id is a patient's or a staff member's.
+
+    Of staff, `role` and `sites` say what they may do (diary/roles.py): without a role nothing; None is every site.
+    """
 
     kind: Literal["patient", "staff", "system"]
     id: int | None = None
+    role: str | None = None
+    sites: frozenset[int] | None = None
 
 
 SYSTEM = Actor("system")

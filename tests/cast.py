@@ -3,12 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from diary import SYSTEM, Database, Patient
+from diary import SYSTEM, Actor, Database, Patient, StaffMember
+from diary.answers import Arrival
 from diary.enrolment import add_patient
 from diary.joining import join, record_consent
+from diary.notes import keep_note
 from diary.protocols import adopt_protocol
-from diary.team import add_site, add_staff
+from diary.roles import actor_of
+from diary.team import add_site, add_staff, list_staff
 from protocol.load import load_protocol
+from reports.site import open_alerts
 
 T0 = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # Monday, 10:00 in Cairo
 START = date(2026, 11, 24)
@@ -81,3 +85,25 @@ class Stage:
         person = await join(self.db, bot_id=BOT, chat_id=chat, token=invite.token, now=T0)
         assert person.staff is not None
         return person.staff.id
+
+    async def actor(self, code: str = "nour", *, chat: int = NOUR_CHAT, role: str = "coordinator") -> Actor:
+        """A new staff member of the site as somebody who does something."""
+        return await actor_of(self.db, await self.member(await self.nurse(code, chat=chat, role=role)))
+
+    async def member(self, staff_id: int) -> StaffMember:
+        """The staff member of this id as of now."""
+        return next(member for member, _ in await list_staff(self.db) if member.id == staff_id)
+
+    async def alert(self, patient: Patient, text: str = "dizzy", *, now: datetime = T0) -> int:
+        """Let a patient report a side effect, and give the alert's id."""
+        kept = await keep_note(
+            self.db,
+            patient_id=patient.id,
+            kind="side-effect",
+            text=text,
+            arrival=Arrival("text", now),
+            key=f"alert:{patient.id}:{text}",
+            now=now,
+        )
+        found = await open_alerts(self.db, None)
+        return next(alert.id for alert in found if alert.details.get("note") == kept.note_id)

@@ -20,7 +20,7 @@ from diary.enrolment import change_status
 from diary.joining import join
 from diary.notes import keep_note, pass_note_on, text_of_note
 from diary.team import add_site, add_staff
-from protocol.errors import UnknownCodeError
+from protocol.errors import NotAllowedError, UnknownCodeError
 from storage import contacts, tables
 from storage import slots as ledger
 from storage.alerts import alerts
@@ -306,6 +306,10 @@ async def test_a_blocked_chat_calls_once_until_it_opens(stage: Stage):
     assert await raised(stage) == ["unreachable", "unreachable"]
 
 
+def nurse(member_id, *sites, role="coordinator"):
+    return Actor("staff", member_id, role=role, sites=frozenset(sites))
+
+
 async def test_whoever_sees_an_alert_first_owns_it(stage: Stage):
     amina = await stage.joined()
     nour = await stage.nurse()
@@ -313,13 +317,21 @@ async def test_whoever_sees_an_alert_first_owns_it(stage: Stage):
     await side_effect(stage, amina)
     async with stage.db.read() as conn:
         (alert,) = await alerts(conn)
-    scope = frozenset({amina.site_id})
     for who in (nour, omar):
-        seen = await see_alert(stage.db, alert_id=alert.id, actor=Actor("staff", who), scope=scope, now=EVENING)
+        seen = await see_alert(stage.db, alert_id=alert.id, actor=nurse(who, amina.site_id), now=EVENING)
         assert seen.seen_by == nour
     later = EVENING + DAY
-    done = await close_alert(stage.db, alert_id=alert.id, actor=Actor("staff", omar), scope=scope, now=later)
-    assert (done.seen_by, done.seen_at, done.done_by, done.done_at) == (nour, EVENING, omar, later)
+    for n, who in enumerate((omar, nour)):
+        when = later + n * DAY
+        done = await close_alert(stage.db, alert_id=alert.id, actor=nurse(who, amina.site_id), now=when)
+        assert (done.seen_by, done.seen_at, done.done_by, done.done_at) == (nour, EVENING, omar, later)
+    async with stage.db.read() as conn:
+        trail = (await conn.execute(select(tables.audit.c.verb, tables.audit.c.actor_id))).all()
+    assert [tuple(row) for row in trail if "alert" in row.verb] == [
+        ("raise alert", None),
+        ("see alert", nour),
+        ("close alert", omar),
+    ]
 
 
 async def test_an_alert_of_another_site_is_none_at_all(stage: Stage):
@@ -327,7 +339,9 @@ async def test_an_alert_of_another_site_is_none_at_all(stage: Stage):
     await side_effect(stage, amina)
     async with stage.db.read() as conn:
         (alert,) = await alerts(conn)
-    for alert_id, scope in ((alert.id, frozenset({amina.site_id + 1})), (999, None)):
+    for alert_id, site in ((alert.id, amina.site_id + 1), (999, amina.site_id)):
         for verb in (see_alert, close_alert):
             with pytest.raises(UnknownCodeError, match="no such alert"):
-                await verb(stage.db, alert_id=alert_id, actor=Actor("staff", 1), scope=scope, now=EVENING)
+                await verb(stage.db, alert_id=alert_id, actor=nurse(1, site), now=EVENING)
+    with pytest.raises(NotAllowedError, match="A monitor may not take alerts"):
+        await see_alert(stage.db, alert_id=alert.id, actor=nurse(1, amina.site_id, role="monitor"), now=EVENING)
