@@ -12,17 +12,14 @@ from typing import Any, Final
 from babel import Locale
 from babel.dates import format_date
 
+from reports.words import DIGITS
+
 _DPI: Final = 100
 _HEADING, _AROUND_PANEL, _FOOT = 112, 114, 66  # pixels
 INK, QUIET, RULE = "#1f2933", "#6b7785", "#e4e8ec"
 BLUE, GREEN, ORANGE, GREY = "#0072b2", "#009e73", "#d55e00", "#9aa5b1"
 FONT: Final = "DejaVu Sans"  # comes with matplotlib, and has Arabic
 _DAY = timedelta(days=1)
-_DIGITS: Final = {
-    "ar": str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"),
-    "fa": str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹"),
-    "ur": str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class Script:
 
     def digits(self, text: object) -> str:
         """A text with the digits its readers write."""
-        return str(text).translate(_DIGITS.get(self.language.partition("-")[0], {}))
+        return str(text).translate(DIGITS.get(self.language.partition("-")[0], {}))
 
     def day(self, day: date) -> str:
         """A day such as 24 Nov."""

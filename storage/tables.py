@@ -97,6 +97,10 @@ staff = _table(
     Column("language", Text, nullable=False),
     Column("disabled_at", Instant),
     _to("audit"),
+    # The pages ask for a passphrase beside the link from the chat; kept as argon2 writes it.
+    Column("passphrase", Text),
+    Column("wrong_tries", Integer, nullable=False, server_default=text("0")),
+    Column("locked_until", Instant),
     _one_of("role", ROLES),
 )
 
@@ -130,6 +134,7 @@ patients = _table(
     Column("withdrawn_at", Instant),
     Column("erased_at", Instant),
     _to("audit"),
+    Column("use_stopped_at", Instant),  # from then on the diary is kept and no longer used
     _one_of("status", PatientStatus),
 )
 
@@ -350,6 +355,7 @@ alerts = _table(
     Column("seen_by", Integer, ForeignKey("staff.id")),  # whoever is first owns it
     Column("done_by", Integer, ForeignKey("staff.id")),
     _to("audit"),
+    Column("reminded_at", Instant),  # nobody had taken it, and the next ones were told
     UniqueConstraint("patient_id", "rule", "key"),
 )
 
@@ -411,6 +417,68 @@ outages = _table(
     Column("slots_touched", Integer, nullable=False),
     _to("audit"),
     _one_of("kind", ("intake", "service")),
+)
+
+# What staff typed in at a clinic day, whole; a correction is a new row that supersedes exactly one, with a reason.
+visits = _table(
+    "visits",
+    _id(),
+    _to("patients"),
+    Column("protocol_id", Integer, ForeignKey("protocols.id"), nullable=False),
+    Column("visit", Text, nullable=False),
+    Column("held_on", LocalDate, nullable=False),
+    Column("measured", Json, nullable=False),  # {measure: number}; one that was not taken is left out
+    Column("recorded_at", Instant, nullable=False),
+    Column("supersedes", Integer, ForeignKey("visits.id"), unique=True),
+    Column("change_reason", Text),
+    _to("audit"),
+    CheckConstraint("(supersedes IS NULL) = (change_reason IS NULL)", name="changed_with_reason"),
+    Index(
+        "visits_first",
+        "patient_id",
+        "visit",
+        unique=True,
+        sqlite_where=text("supersedes IS NULL"),
+        postgresql_where=text("supersedes IS NULL"),
+    ),
+    Index(None, "patient_id", "visit"),
+)
+
+# What staff write to one another about a patient: a monitor's questions, a coordinator's answers.
+comments = _table(
+    "comments",
+    _id(),
+    _to("patients"),
+    Column("staff_id", Integer, ForeignKey("staff.id"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("form", Text, nullable=False, unique=True),  # the form it was written in: sent twice, it is one
+    _to("audit"),
+    Index(None, "patient_id", "recorded_at"),
+)
+
+# A way into the pages for one staff member, once, for a few minutes, and only for the browser that opened it first.
+sign_in_links = _table(
+    "sign_in_links",
+    _id(),
+    Column("staff_id", Integer, ForeignKey("staff.id"), nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("browser_hash", LargeBinary),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    _to("audit"),
+    Index(None, "staff_id"),
+)
+
+sessions = _table(
+    "sessions",
+    _id(),
+    Column("staff_id", Integer, ForeignKey("staff.id"), nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("began_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index(None, "staff_id"),
 )
 
 # When each part of the service was last seen working; `daybook health` reads it from another process.

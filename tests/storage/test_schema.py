@@ -96,13 +96,27 @@ async def test_there_is_no_column_for_a_treatment_arm_and_no_name(db):
 
 
 async def test_every_clinical_row_points_at_its_line_in_the_trail():
-    for name in ("entries", "notes", "consents", "patients", "patient_zones", "patient_phases", "patient_times"):
+    for name in (
+        "entries", "notes", "consents", "patients", "patient_zones", "patient_phases", "patient_times", "visits",
+        "comments",
+    ):  # fmt: skip
         assert not tables.metadata.tables[name].c.audit_id.nullable
 
 
-@pytest.mark.parametrize("table", ["entries", "audit", "consents"])
+async def seen_at_the_clinic(stage, patient_id):
+    """A visit and a comment, as rows."""
+    nour = await stage.nurse()
+    row = {"patient_id": patient_id, "recorded_at": NOW, "audit_id": 1}
+    visit = {"protocol_id": 1, "visit": "baseline", "held_on": START, "measured": {"lanss": 14}}
+    async with stage.db.write() as conn:
+        await conn.execute(insert(tables.visits), row | visit)
+        await conn.execute(insert(tables.comments), row | {"staff_id": nour, "text": "Why?", "form": "f1"})
+
+
+@pytest.mark.parametrize("table", ["entries", "audit", "consents", "visits", "comments"])
 @pytest.mark.parametrize("act", ["UPDATE {} SET id = id", "DELETE FROM {}"])
 async def test_what_may_only_grow_refuses_to_be_changed(stage, answered, table, act):
+    await seen_at_the_clinic(stage, answered.slot.patient_id)
     with pytest.raises(exc.IntegrityError, match="only grows"):
         async with stage.db.write() as conn:
             await conn.execute(text(act.format(table)))
