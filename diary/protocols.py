@@ -1,8 +1,10 @@
 """The protocol versions in use: a changed file is a new version, and open slots finish under their own."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakKeyDictionary
 
+from protocol.errors import UnknownCodeError
 from protocol.load import ProtocolFile, read_protocol
 from protocol.model import Protocol
 from storage import people
@@ -27,6 +29,23 @@ async def adopt_protocol(db: Database, file: ProtocolFile, *, now: datetime) -> 
         return await people.add_protocol(
             conn, trial=trial.id, version=trial.version, sha256=file.sha256, toml=file.text, audit=audit
         )
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """A protocol version with its id."""
+
+    id: int
+    protocol: Protocol
+
+
+async def newest_protocol(db: Database) -> InUse:
+    """The version that holds for patients who are added now; UnknownCodeError where none was taken into use."""
+    async with db.read() as conn:
+        newest = max((await people.protocol_ids(conn)).values(), default=None)
+        if newest is None:
+            raise UnknownCodeError("No protocol is in use yet; `daybook init` takes one into use.")
+        return InUse(newest, await protocol_of(db, conn, newest))
 
 
 async def protocol_of(db: Database, conn: Connection, protocol_id: int) -> Protocol:

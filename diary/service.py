@@ -101,6 +101,12 @@ async def bot_username(db: Database, bot_id: int) -> str | None:
         return await service.bot_username(conn, bot_id)
 
 
+async def bot_usernames(db: Database) -> list[str]:
+    """The public names of all bots that were ever asked for theirs, the first one first."""
+    async with db.read() as conn:
+        return await service.bot_usernames(conn)
+
+
 async def next_message_at(db: Database, *, now: datetime) -> datetime | None:
     """When the service will next have something to say to anybody."""
     async with db.read() as conn:

@@ -55,3 +55,9 @@ async def bot_username(conn: Connection, bot_id: int) -> str | None:
     found = await conn.execute(select(tables.bots.c.username).where(tables.bots.c.id == bot_id))
     username: str | None = found.scalar_one_or_none()
     return username
+
+
+async def bot_usernames(conn: Connection) -> list[str]:
+    """The public names of all bots, by id."""
+    rows = await conn.execute(select(tables.bots.c.username).order_by(tables.bots.c.id))
+    return [row.username for row in rows]
