@@ -30,9 +30,12 @@ _COPIED: Final = (
     " closes_at, label, next_nudge_at, nudges, excused_because, cancelled_because"
 )
 
+_OF_PATIENT: Final = (
+    "site_id, protocol_id, status, language, added_at, joined_at, withdrawn_at, erased_at, audit_id"
+)
+
 _COPIES: Final = f"""
-INSERT INTO patients SELECT :new, :code, site_id, protocol_id, status, language, added_at, joined_at,
-    withdrawn_at, erased_at, audit_id FROM patients WHERE id = :old;
+INSERT INTO patients (id, code, {_OF_PATIENT}) SELECT :new, :code, {_OF_PATIENT} FROM patients WHERE id = :old;
 INSERT INTO patient_phases SELECT :new, phase, start, audit_id FROM patient_phases WHERE patient_id = :old;
 INSERT INTO patient_zones SELECT :new, since, zone, audit_id FROM patient_zones WHERE patient_id = :old;
 INSERT INTO contacts SELECT NULL, :new, NULL, bot_id, :hash, :sealed, reachable, awaiting, audit_id

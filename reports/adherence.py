@@ -135,7 +135,7 @@ async def adherence(
     if as_of is not None and as_of > now:
         raise WrongCallError("The instant of --as-of lies in the future; name one that has passed.")
     async with db.read() as conn:
-        site_ids = scope if site is None else frozenset({await _site_id(conn, site, scope)})
+        site_ids = await sites_asked_for(conn, site, scope)
         one = None if patient is None else (await patient_called(conn, patient, site_ids)).id
         counts = await questions.slot_counts(
             conn, by=by.value, now=now, as_of=as_of, site_ids=site_ids, patient_id=one
@@ -160,6 +160,13 @@ def together(rows: Iterable[HasFigures]) -> Figures:
 def figures_of(counts: Counts) -> Figures:
     """The figures of counts as the database gives them."""
     return Figures(*(getattr(counts, name) for name in Figures.__slots__))
+
+
+async def sites_asked_for(
+    conn: Connection, site: str | None, scope: frozenset[int] | None
+) -> frozenset[int] | None:
+    """The ids of the sites a question is about: all the asker may know of, or one of them."""
+    return scope if site is None else frozenset({await _site_id(conn, site, scope)})
 
 
 async def _site_id(conn: Connection, code: str, scope: frozenset[int] | None) -> int:

@@ -1,5 +1,6 @@
 """Questions about one patient: what the chat shows to the patient, and what it shows to staff."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -144,7 +145,11 @@ async def overview(db: Database, code: str, scope: frozenset[int] | None, now: d
 
 async def _trial_day(db: Database, conn: Connection, patient: Patient, day: date) -> TrialDay:
     protocol = await protocol_of(db, conn, patient.protocol_id)
-    starts = (await patients.enrolment_of(conn, patient)).phase_starts
+    return trial_day(protocol, (await patients.enrolment_of(conn, patient)).phase_starts, day)
+
+
+def trial_day(protocol: Protocol, starts: Mapping[str, date], day: date) -> TrialDay:
+    """Where a patient with these phase starts is on a local day."""
     begun = [phase for phase in protocol.phase if starts[phase.id] <= day]
     today_is = (day - min(starts.values())).days + 1
     if not begun or (phase_day := (day - starts[begun[-1].id]).days + 1) > begun[-1].days:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -55,6 +55,13 @@ async def last_taken(conn: Connection, patient_id: int, item: str) -> Entry | No
     )
     found = (await conn.execute(query)).one_or_none()
     return Entry.of(found) if found else None
+
+
+def last_said_at() -> ColumnElement[Any]:
+    """When the patient of the row last answered anything; what staff recorded is not the patient's answer."""
+    # Written out, since SQLite takes a partial index only for a condition it can read.
+    said = _e.c.source != literal_column("'staff'")
+    return select(func.max(_e.c.received_at)).where(_e.c.patient_id == tables.patients.c.id, said).scalar_subquery()
 
 
 async def last_entry_at(conn: Connection, patient_id: int) -> datetime | None:

@@ -1,5 +1,6 @@
 """Questions over many slots at once, counted by the database; what each figure means is in reports/adherence.py."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -74,6 +75,7 @@ async def slot_counts(
     as_of: datetime | None = None,
     site_ids: frozenset[int] | None = None,
     patient_id: int | None = None,
+    patient_ids: Collection[int] | None = None,
 ) -> list[Counts]:
     """Count slots by state; `as_of` an earlier instant, answers recorded after it do not count."""
     key, joined = _key(conn, by)
@@ -86,6 +88,8 @@ async def slot_counts(
         slot = slot.where(_s.c.patient_id.in_(_patients(site_ids, added_by=as_of)))
     if patient_id is not None:
         slot = slot.where(_s.c.patient_id == patient_id)
+    if patient_ids is not None:
+        slot = slot.where(_s.c.patient_id.in_(patient_ids))
     each = slot.subquery()
     query = (
         select(each.c.key, *_state_counts(each), *_dose_counts(each))

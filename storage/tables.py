@@ -54,6 +54,11 @@ def _to(table: str, *, null: bool = False, name: str | None = None, unique: bool
     return Column(column, Integer, ForeignKey(f"{table}.id"), nullable=null, unique=unique)
 
 
+def _index_of_some(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the rows for which a condition holds."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def _one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
     allowed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({allowed})", name=column)
@@ -78,6 +83,8 @@ audit = _table(
     Column("reason", Text),
     _one_of("actor", ACTOR_KINDS),
     Index(None, "patient_id"),
+    Index(None, "verb", "id"),
+    _index_of_some("audit_of_staff", "actor_id", "id", where="actor = 'staff'"),
 )
 
 sites = _table(
@@ -243,12 +250,7 @@ slots = _table(
         name="nudged_only_while_open",
     ),
     # What is due is found among the slots still to be nudged, however many there are in all.
-    Index(
-        "slots_to_nudge",
-        "next_nudge_at",
-        sqlite_where=text("next_nudge_at IS NOT NULL"),
-        postgresql_where=text("next_nudge_at IS NOT NULL"),
-    ),
+    _index_of_some("slots_to_nudge", "next_nudge_at", where="next_nudge_at IS NOT NULL"),
     Index(None, "patient_id", "due_at"),
 )
 
@@ -280,15 +282,11 @@ entries = _table(
     CheckConstraint("score IS NULL OR score BETWEEN 0 AND 10", name="score_range"),  # NRS 0-10
     CheckConstraint("(supersedes IS NULL) = (change_reason IS NULL)", name="changed_with_reason"),
     # One first answer for a slot, however often it is tapped; a correction supersedes exactly one entry.
-    Index(
-        "entries_first",
-        "slot_id",
-        unique=True,
-        sqlite_where=text("supersedes IS NULL"),
-        postgresql_where=text("supersedes IS NULL"),
-    ),
+    _index_of_some("entries_first", "slot_id", where="supersedes IS NULL", unique=True),
     Index(None, "slot_id"),
     Index(None, "patient_id", "recorded_at"),
+    # When a patient last said something: what staff recorded is not the patient's answer.
+    _index_of_some("entries_said", "patient_id", "received_at", where="source != 'staff'"),
 )
 
 notes = _table(
@@ -325,20 +323,10 @@ sends = _table(
     Column("message_id", _BIG),
     _one_of("outcome", SendOutcome),
     # The same nudge may be tried again only when it was certainly not sent: the double cannot be written.
-    Index(
-        "sends_once",
-        "slot_id",
-        "nudge",
-        unique=True,
-        sqlite_where=text("outcome IN ('claimed', 'sent', 'unknown')"),
-        postgresql_where=text("outcome IN ('claimed', 'sent', 'unknown')"),
+    _index_of_some(
+        "sends_once", "slot_id", "nudge", where="outcome IN ('claimed', 'sent', 'unknown')", unique=True
     ),
-    Index(
-        "sends_in_hand",
-        "claimed_at",
-        sqlite_where=text("outcome = 'claimed'"),
-        postgresql_where=text("outcome = 'claimed'"),
-    ),
+    _index_of_some("sends_in_hand", "claimed_at", where="outcome = 'claimed'"),
     Index(None, "patient_id", "claimed_at"),
 )
 
@@ -357,6 +345,7 @@ alerts = _table(
     _to("audit"),
     Column("reminded_at", Instant),  # nobody had taken it, and the next ones were told
     UniqueConstraint("patient_id", "rule", "key"),
+    _index_of_some("alerts_open", "patient_id", where="done_at IS NULL"),
 )
 
 notices = _table(
@@ -379,12 +368,7 @@ notices = _table(
     # One notice of a kind about one thing for one receiver, whoever asks for it again.
     Index("notices_once_patient", "patient_id", "kind", "key", unique=True),
     Index("notices_once_staff", "staff_id", "kind", "key", unique=True),
-    Index(
-        "notices_to_send",
-        "next_try_at",
-        sqlite_where=text("next_try_at IS NOT NULL"),
-        postgresql_where=text("next_try_at IS NOT NULL"),
-    ),
+    _index_of_some("notices_to_send", "next_try_at", where="next_try_at IS NOT NULL"),
 )
 
 # Updates from Telegram before they are confirmed; `sealed` (the raw JSON) is emptied after handling.
@@ -400,12 +384,7 @@ inbox = _table(
     Column("quarantined_because", Text),
     # Update ids are not monotonic after a quiet week, so the content counts too.
     UniqueConstraint("bot_id", "update_id", "digest"),
-    Index(
-        "inbox_open",
-        "id",
-        sqlite_where=text("done_at IS NULL AND quarantined_because IS NULL"),
-        postgresql_where=text("done_at IS NULL AND quarantined_because IS NULL"),
-    ),
+    _index_of_some("inbox_open", "id", where="done_at IS NULL AND quarantined_because IS NULL"),
 )
 
 outages = _table(
@@ -433,14 +412,7 @@ visits = _table(
     Column("change_reason", Text),
     _to("audit"),
     CheckConstraint("(supersedes IS NULL) = (change_reason IS NULL)", name="changed_with_reason"),
-    Index(
-        "visits_first",
-        "patient_id",
-        "visit",
-        unique=True,
-        sqlite_where=text("supersedes IS NULL"),
-        postgresql_where=text("supersedes IS NULL"),
-    ),
+    _index_of_some("visits_first", "patient_id", "visit", where="supersedes IS NULL", unique=True),
     Index(None, "patient_id", "visit"),
 )
 

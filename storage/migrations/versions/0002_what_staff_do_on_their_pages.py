@@ -102,6 +102,32 @@ def upgrade() -> None:
 
     with op.batch_alter_table("alerts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("reminded_at", Instant(), nullable=True))
+        batch_op.create_index(
+            "alerts_open",
+            ["patient_id"],
+            unique=False,
+            sqlite_where=sa.text("done_at IS NULL"),
+            postgresql_where=sa.text("done_at IS NULL"),
+        )
+
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("audit_verb_id_ix"), ["verb", "id"], unique=False)
+        batch_op.create_index(
+            "audit_of_staff",
+            ["actor_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("actor = 'staff'"),
+            postgresql_where=sa.text("actor = 'staff'"),
+        )
+
+    with op.batch_alter_table("entries", schema=None) as batch_op:
+        batch_op.create_index(
+            "entries_said",
+            ["patient_id", "received_at"],
+            unique=False,
+            sqlite_where=sa.text("source != 'staff'"),
+            postgresql_where=sa.text("source != 'staff'"),
+        )
 
     with op.batch_alter_table("patients", schema=None) as batch_op:
         batch_op.add_column(sa.Column("use_stopped_at", Instant(), nullable=True))
