@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cli import wiring
@@ -12,16 +13,21 @@ from cli.telegram_name import NoNameError, ask_name
 from diary import Database
 from diary.invites import IssuedInvite
 from diary.service import bot_username, note_bot
+from diary.signing_in import SignInLink
 from protocol.errors import DaybookError
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """An invite with the sentence that goes before it and the zone in which its end is told."""
+    """An invite with the sentence that goes before it and the zone in which its end is told.
+
+    Staff get a link to their pages beside it, in `pages`.
+    """
 
     invite: IssuedInvite
     said: str
     zone: str
+    pages: SignInLink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ async def invite(
                     f"There is no link to draw: {bot.why_not} Leave --qr out to get the short code alone."
                 )
             issued = await issue(db)
-        _show(bot, issued, qr=qr, as_json=as_json)
+        _show(bot, issued, settings=settings, qr=qr, as_json=as_json)
         draw(bot.link(issued.invite) or "")
 
 
@@ -64,9 +70,10 @@ async def _inviting_bot(db: Database, settings: Settings) -> _Bot:
     return _Bot(found.username)
 
 
-def _show(bot: _Bot, issued: Issued, *, qr: Path | None, as_json: bool) -> None:
+def _show(bot: _Bot, issued: Issued, *, settings: Settings, qr: Path | None, as_json: bool) -> None:
     """Print an invite; where there is no link, say why on standard error and what works instead."""
-    made = issued.invite
+    made, pages = issued.invite, issued.pages
+    pages_link = f"{settings.pages_url}/sign-in/{pages.token}" if pages else None
     if as_json:
         print_json(
             {
@@ -75,11 +82,22 @@ def _show(bot: _Bot, issued: Issued, *, qr: Path | None, as_json: bool) -> None:
                 "token": made.token,
                 "typed_code": made.typed_code,
                 "expires_at": made.expires_at,
+                **({"pages_link": pages_link, "pages_expires_at": pages.expires_at} if pages else {}),
             }
         )
     else:
-        until = f"{moment(made.expires_at, issued.zone)} {issued.zone}, once"
-        facts = [("link", bot.link(made)), ("picture", qr), ("short code", made.typed_code), ("good until", until)]
+        facts = [
+            ("link", bot.link(made)),
+            ("picture", qr),
+            ("short code", made.typed_code),
+            ("good until", _until(made.expires_at, issued.zone)),
+            ("staff pages", pages_link),
+            ("pages until", _until(pages.expires_at, issued.zone) if pages else None),
+        ]
         print(f"{issued.said}\n{pairs(facts)}")
     if bot.username is None:
         warn(f"There is no link: {bot.why_not} {made.code} can type {made.typed_code} to the bot instead.")
+
+
+def _until(at: datetime, zone: str) -> str:
+    return f"{moment(at, zone)} {zone}, once"

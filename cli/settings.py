@@ -19,6 +19,8 @@ SECRETS = ("bot_token", "secret_key", "database_url")
 _NAME = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]+")
 _SECRET_FIELDS = frozenset({*SECRETS, *(f"{name}_file" for name in SECRETS)})
+# Served to every address of the machine, which is no address that a browser could open.
+_REACHED_AS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 _MENDS = {
     "web_port": "write a port number such as 8080",
     "log_format": "write console or json",
@@ -110,6 +112,14 @@ class Settings(BaseSettings):
     def secret_keys(self) -> tuple[str, ...]:
         """The deployment's keys in plain text, the newest first."""
         return tuple(key.get_secret_value() for key in self.secret_key)
+
+    @property
+    def pages_url(self) -> str:
+        """Where staff open their pages: the public address, or this machine's own."""
+        if self.public_url:
+            return self.public_url
+        host = _REACHED_AS.get(self.web_host, self.web_host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.web_port}"
 
     @property
     def database(self) -> str:

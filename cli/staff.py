@@ -9,10 +9,11 @@ import typer
 from cli import invites, wiring
 from cli.invites import Issued
 from cli.printing import JsonFlag, moment, print_json, table
-from cli.reading import code_of
+from cli.reading import code_of, plain_text
 from cli.settings import Settings, load_settings
 from diary import SYSTEM, Database, StaffMember
-from diary.team import add_staff, disable_staff, invite_staff, list_staff
+from diary.signing_in import make_link, reset_passphrase
+from diary.team import add_staff, disable_staff, id_of_staff, invite_staff, list_staff
 from protocol.errors import WrongCallError
 
 staff = typer.Typer(help="The study team and what each may see.", no_args_is_help=True)
@@ -22,6 +23,7 @@ _ZONE = "UTC"
 
 Code = Annotated[str, typer.Argument(metavar="CODE", help="Code of the staff member; no name is needed.")]
 Qr = Annotated[Path | None, typer.Option(help="Also write the link as a QR picture (.png or .svg).")]
+Reason = Annotated[str, typer.Option(help="Why, in a few words; it is kept in the audit trail.")]
 
 
 @staff.command("add")
@@ -62,12 +64,15 @@ def _language(settings: Settings, wanted: str | None) -> str:
 
 @staff.command("invite")
 def invite(code: Code, qr: Qr = None, *, as_json: JsonFlag = False) -> None:
-    """Make a new invite; earlier ones stop working."""
+    """Make a new invite and a link to the staff pages; earlier ones stop working."""
     code = code_of(code)
 
     async def issue(db: Database) -> Issued:
-        made = await invite_staff(db, code=code, actor=SYSTEM, now=wiring.clock())
-        return Issued(made, f"A new invite for {code}; earlier ones are void.", _ZONE)
+        now = wiring.clock()
+        made = await invite_staff(db, code=code, actor=SYSTEM, now=now)
+        staff_id = await id_of_staff(db, code=code, actor=SYSTEM)
+        pages = await make_link(db, staff_id=staff_id, actor=SYSTEM, now=now)
+        return Issued(made, f"A new invite for {code}; earlier ones are void.", _ZONE, pages)
 
     asyncio.run(invites.invite(issue, settings=load_settings(), qr=qr, as_json=as_json))
 
@@ -107,7 +112,7 @@ def _shown(row: dict[str, Any]) -> tuple[str | None, ...]:
 
 @staff.command("disable")
 def disable(code: Code) -> None:
-    """Shut a staff member out at once, chat and all."""
+    """Shut a staff member out at once, chat, pages and all."""
     asyncio.run(_disable(code_of(code)))
     print(f"{code} is shut out.")
 
@@ -115,3 +120,16 @@ def disable(code: Code) -> None:
 async def _disable(code: str) -> None:
     async with wiring.opened(load_settings()) as db:
         await disable_staff(db, code=code, actor=SYSTEM, now=wiring.clock())
+
+
+@staff.command("reset")
+def reset(code: Code, *, reason: Reason) -> None:
+    """Forget a staff member's passphrase and end their sessions; with the next link they choose a new one."""
+    code, why = code_of(code), plain_text("--reason", reason)
+    asyncio.run(_reset(code, why))
+    print(f"{code} has no passphrase now; `daybook staff invite` makes a link to choose one with.")
+
+
+async def _reset(code: str, reason: str) -> None:
+    async with wiring.opened(load_settings()) as db:
+        await reset_passphrase(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())

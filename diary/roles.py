@@ -104,7 +104,12 @@ def allow(actor: Actor, act: Act, patient: Patient | None = None, *, site_id: in
 async def actor_of(db: Database, member: StaffMember) -> Actor:
     """A staff member as somebody who does something, with the role and sites of this moment."""
     async with db.read() as conn:
-        bound = await people.site_ids_of(conn, member.id)
+        return await actor_in(conn, member)
+
+
+async def actor_in(conn: Connection, member: StaffMember) -> Actor:
+    """The same within a reading that is under way."""
+    bound = await people.site_ids_of(conn, member.id)
     everywhere = member.role == Role.ADMINISTRATOR and not bound
     return Actor("staff", member.id, role=member.role, sites=None if everywhere else bound)
 

@@ -7,7 +7,7 @@ from diary.enrolment import check_zone
 from diary.invites import IssuedInvite, issue_invite
 from diary.roles import Act, allow
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
-from storage import contacts, people
+from storage import contacts, people, sign_ins
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Site, StaffMember
@@ -54,7 +54,7 @@ async def add_staff(
 async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
     """Make a new invite; earlier ones stop working."""
     async with db.write() as conn:
-        member = await _member(conn, code, actor)
+        member = await member_for(conn, code, actor)
         if member.disabled_at is not None:
             raise NotAllowedError(f"{code} is disabled and cannot be invited.")
         audit = await write_audit(conn, Audit(now, actor, "invite staff", details={"code": code}))
@@ -62,11 +62,12 @@ async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) 
 
 
 async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> None:
-    """Shut a staff member out at once."""
+    """Shut a staff member out at once, of the pages too."""
     async with db.write() as conn:
-        member = await _member(conn, code, actor)
+        member = await member_for(conn, code, actor)
         audit = await write_audit(conn, Audit(now, actor, "disable staff", details={"code": code}))
         await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
+        await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
         await people.disable_staff(conn, member.id, at=now, audit=audit)
 
 
@@ -87,6 +88,12 @@ async def code_of_staff(db: Database, staff_id: int) -> str:
     return member.code if member else "?"
 
 
+async def id_of_staff(db: Database, *, code: str, actor: Actor) -> int:
+    """The id of a staff member, for somebody who may change them."""
+    async with db.read() as conn:
+        return (await member_for(conn, code, actor)).id
+
+
 async def _site(conn: Connection, code: str) -> Site:
     site = await people.site_by_code(conn, code)
     if site is None:
@@ -94,7 +101,7 @@ async def _site(conn: Connection, code: str) -> Site:
     return site
 
 
-async def _member(conn: Connection, code: str, actor: Actor) -> StaffMember:
+async def member_for(conn: Connection, code: str, actor: Actor) -> StaffMember:
     """The member of this code, for somebody who may change them; one with sites beyond the actor's is unknown."""
     member = await people.staff_by_code(conn, code)
     bound = await people.site_ids_of(conn, member.id) if member else frozenset()

@@ -42,6 +42,14 @@ class InviteError(DaybookError):
         super().__init__(f"The invite cannot be used ({why}); ask for a new one.")
 
 
+class SignInError(DaybookError):
+    """A link, ticket or passphrase does not lead to the staff pages; `why` is the catalogue's key."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"Signing in did not work ({why}); try again, or ask for a new link.")
+
+
 class SchemaError(DaybookError):
     """The database is not of this version's form."""
 

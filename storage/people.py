@@ -1,18 +1,31 @@
 """Sites, staff and the protocol versions in use."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from storage import tables
 from storage.audit import AuditId
 from storage.database import Connection
-from storage.records import Site, StaffMember, columns_of
+from storage.records import Record, Site, StaffMember, columns_of
 from storage.writing import insert_row
 
 _SITE = columns_of(Site, tables.sites)
 _STAFF = columns_of(StaffMember, tables.staff)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof(Record):
+    """What a staff member proves on the pages that it is them with: the passphrase as argon2 writes it."""
+
+    passphrase: str | None = field(repr=False)
+    locked_until: datetime | None
+
+
+_PROOF = select(*columns_of(Proof, tables.staff)).where(tables.staff.c.id == bindparam("staff_id"))
 
 
 async def add_site(conn: Connection, *, code: str, name: str, timezone: str, audit: AuditId) -> int:
@@ -52,15 +65,19 @@ async def add_staff(
 
 async def disable_staff(conn: Connection, staff_id: int, *, at: datetime, audit: AuditId) -> None:
     """Shut a staff member out, chat and all."""
-    await conn.execute(
-        update(tables.staff).where(tables.staff.c.id == staff_id).values(disabled_at=at, audit_id=audit)
-    )
+    await _change_staff(conn, staff_id, disabled_at=at, audit_id=audit)
     await conn.execute(delete(tables.contacts).where(tables.contacts.c.staff_id == staff_id))
 
 
 async def staff_members(conn: Connection) -> list[StaffMember]:
     """Everybody of the team, by code."""
     return [StaffMember.of(row) for row in await conn.execute(select(*_STAFF).order_by(tables.staff.c.code))]
+
+
+async def staff_codes(conn: Connection) -> dict[int, str]:
+    """What everybody of the team is called, by id."""
+    rows = await conn.execute(select(tables.staff.c.id, tables.staff.c.code))
+    return {row.id: row.code for row in rows}
 
 
 async def staff_by_code(conn: Connection, code: str) -> StaffMember | None:
@@ -73,6 +90,36 @@ async def staff_by_id(conn: Connection, staff_id: int) -> StaffMember | None:
     """Find a staff member by id."""
     row = (await conn.execute(select(*_STAFF).where(tables.staff.c.id == staff_id))).one_or_none()
     return StaffMember.of(row) if row else None
+
+
+async def proof_of(conn: Connection, staff_id: int) -> Proof:
+    """What a staff member has to know, and until when it is of no use."""
+    return Proof.of((await conn.execute(_PROOF, {"staff_id": staff_id})).one())
+
+
+async def keep_passphrase(conn: Connection, staff_id: int, passphrase: str | None, *, audit: AuditId) -> None:
+    """Keep a passphrase as argon2 writes it, or forget it; wrong tries and a lock are forgotten with it."""
+    await _change_staff(conn, staff_id, passphrase=passphrase, wrong_tries=0, locked_until=None, audit_id=audit)
+
+
+async def count_wrong_try(conn: Connection, staff_id: int, *, audit: AuditId) -> int:
+    """Count a wrong passphrase and give how many there were since the last right one, or the last lock."""
+    counted = await conn.execute(
+        update(tables.staff)
+        .where(tables.staff.c.id == staff_id)
+        .values(wrong_tries=tables.staff.c.wrong_tries + 1, audit_id=audit)
+        .returning(tables.staff.c.wrong_tries)
+    )
+    return int(counted.scalar_one())
+
+
+async def lock_staff(conn: Connection, staff_id: int, *, until: datetime, audit: AuditId) -> None:
+    """Refuse every passphrase for a while; the count begins anew after it."""
+    await _change_staff(conn, staff_id, wrong_tries=0, locked_until=until, audit_id=audit)
+
+
+async def _change_staff(conn: Connection, staff_id: int, **values: Any) -> None:
+    await conn.execute(update(tables.staff).where(tables.staff.c.id == staff_id).values(**values))
 
 
 async def site_ids_of(conn: Connection, staff_id: int) -> frozenset[int]:

@@ -435,7 +435,7 @@ sign_in_links = _table(
     _id(),
     Column("staff_id", Integer, ForeignKey("staff.id"), nullable=False),
     Column("token_hash", LargeBinary, nullable=False, unique=True),
-    Column("browser_hash", LargeBinary),
+    Column("browser_hash", LargeBinary, unique=True),
     Column("expires_at", Instant, nullable=False),
     Column("used_at", Instant),
     _to("audit"),

@@ -23,6 +23,21 @@ def test_everything_but_the_secrets_has_a_default(empty: Shell):
     assert (settings.log_format, settings.log_level) == ("console", "info")
 
 
+@pytest.mark.parametrize(
+    ("names", "address"),
+    [
+        ({}, "http://127.0.0.1:8080"),
+        ({"WEB_HOST": "0.0.0.0", "WEB_PORT": "80"}, "http://127.0.0.1:80"),
+        ({"WEB_HOST": "::1"}, "http://[::1]:8080"),
+        ({"PUBLIC_URL": "https://diary.example.org/", "WEB_PORT": "80"}, "https://diary.example.org"),
+    ],
+)
+def test_the_pages_are_where_a_browser_can_open_them(empty: Shell, monkeypatch, names, address):
+    for name, value in names.items():
+        monkeypatch.setenv(f"DAYBOOK_{name}", value)
+    assert load_settings().pages_url == address
+
+
 def test_tokens_and_keys_are_comma_separated(empty: Shell, monkeypatch):
     monkeypatch.setenv("DAYBOOK_BOT_TOKEN", "1:aa, 2:bb")
     monkeypatch.setenv("DAYBOOK_SECRET_KEY", "new,old")

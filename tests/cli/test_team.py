@@ -1,7 +1,10 @@
+from datetime import datetime
+
 import pytest
 
 from diary.joining import join
-from protocol.errors import InviteError
+from diary.signing_in import LINK_LASTS, sign_in, take_link, ticket_of
+from protocol.errors import InviteError, SignInError
 from tests.cast import BOT, NOUR_CHAT
 from tests.cli.conftest import Shell
 
@@ -13,8 +16,44 @@ def test_a_staff_member_gets_an_invite_like_a_patient(online: Shell):
     assert set(row) == {"code", "link", "token", "typed_code", "expires_at"}
     assert row["link"].endswith(f"?start={row['token']}")
     again = online("staff", "invite", "nour", "--json", "--qr", "nour.svg").json
-    assert set(again) == set(row)
+    assert set(again) == set(row) | {"pages_link", "pages_expires_at"}
     assert (online.folder / "nour.svg").exists()
+
+
+def test_a_new_invite_comes_with_a_link_to_the_pages(shell: Shell, monkeypatch):
+    shell(*NOUR)
+    row = shell("staff", "invite", "nour", "--json").json
+    assert row["pages_link"].startswith("http://127.0.0.1:8080/sign-in/")
+    assert datetime.fromisoformat(row["pages_expires_at"]) == shell.now + LINK_LASTS
+    monkeypatch.setenv("DAYBOOK_PUBLIC_URL", "https://diary.example.org/")
+    assert "https://diary.example.org/sign-in/" in shell("staff", "invite", "nour").out
+
+    async def use(stage):
+        with pytest.raises(SignInError):  # the second invite made a newer link
+            await take_link(stage.db, token=row["pages_link"].rpartition("/")[2], now=shell.now)
+
+    shell.behind(use)
+
+
+def test_a_forgotten_passphrase_is_chosen_anew_with_the_next_link(shell: Shell):
+    shell(*NOUR)
+    choose(shell, "winter on the Nile")
+    assert shell("staff", "reset", "nour", "--reason", "forgotten").code == 0
+    choose(shell, "summer on the Nile")
+    shell("staff", "reset", "nobody", "--reason", "r").refuses("daybook staff list")
+    shell("staff", "reset", "nour", "--reason", " ").refuses("--reason", code=2)
+
+
+def choose(shell, passphrase):
+    """Sign in by a new link, as somebody who has no passphrase yet."""
+    token = shell("staff", "invite", "nour", "--json").json["pages_link"].rpartition("/")[2]
+
+    async def enter(stage):
+        ticket = await take_link(stage.db, token=token, now=shell.now)
+        assert (await ticket_of(stage.db, ticket=ticket, now=shell.now)).chooses
+        assert await sign_in(stage.db, ticket=ticket, passphrase=passphrase, now=shell.now)
+
+    shell.behind(enter)
 
 
 def test_the_team_is_listed_with_roles_and_sites(shell: Shell):

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["audit_id"], ["audit.id"], name=op.f("sign_in_links_audit_id_fk")),
         sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("sign_in_links_staff_id_fk")),
         sa.PrimaryKeyConstraint("id", name=op.f("sign_in_links_pk")),
+        sa.UniqueConstraint("browser_hash", name=op.f("sign_in_links_browser_hash_uq")),
         sa.UniqueConstraint("token_hash", name=op.f("sign_in_links_token_hash_uq")),
         sqlite_strict=True,
     )
