@@ -1,0 +1,126 @@
+"""Every page in a real browser, at a phone's and at a desk's size, in both languages, looked over by axe."""
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import async_playwright, expect
+
+from tests.cast import Stage, cairo
+from tests.web.desk import PASSPHRASE
+from web.app import web_app
+from web.server import Server
+
+CHROMIUM = Path("/usr/bin/chromium")
+SIZES = {
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
+    "desk": {"viewport": {"width": 1440, "height": 900}},
+}
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there to open the pages with")
+
+
+@pytest.fixture
+async def address(stage: Stage, desk):
+    """The pages over HTTP, on the third evening of a patient with something of everything."""
+    amina = await stage.lived()
+    desk.now = cairo("2026-11-26 21:00")
+    await stage.alert(amina, "dizzy in the morning", now=cairo("2026-11-26 09:00"))
+    async with Server(web_app(stage.db, lambda: desk.now), "127.0.0.1", 0) as server:
+        yield server.url
+
+
+@asynccontextmanager
+async def browsing(address, desk, *, size, role="administrator", language="en"):
+    """A member who signs in as people do; whatever the browser complains about fails the test."""
+    complaints = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        page = await browser.new_page(**SIZES[size])
+        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request", lambda asked: complaints.append(asked.url) if not asked.url.startswith(address) else None
+        )
+        await desk.add(f"root-{language}", role, language=language)
+        await page.goto(address + await desk.link(f"root-{language}"))
+        await page.locator("button.main").click()
+        await page.locator("#passphrase").fill(PASSPHRASE)
+        await page.locator("#again").fill(PASSPHRASE)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("h1")).to_be_visible()
+        yield page
+        await browser.close()
+    assert complaints == []
+
+
+PATHS = (
+    "/", "/patients", "/patients/new", "/grid", "/visits", "/adherence?by=patient", "/exports", "/outages", "/trail",
+    "/alerts", "/team", "/team/new", "/team/site", "/patients/P-001", "/patients/P-001/move", "/patients/P-001/times",
+    "/patients/P-001/pause", "/patients/P-001/visits/baseline", "/patients/P-404",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_page_fits_its_screen_and_axe_finds_nothing(address, desk, size, language):
+    found = []
+    async with browsing(address, desk, size=size, language=language) as page:
+        for path in PATHS:
+            if path.endswith("P-404"):
+                break  # a page that is not there is an error in the browser's console
+            await page.goto(address + path)
+            width = await page.evaluate("document.documentElement.scrollWidth")
+            if width > SIZES[size]["viewport"]["width"]:
+                found.append((path, "too wide", width))
+            seen = await Axe().run(page)
+            for violation in seen.response["violations"]:
+                nodes = [node["html"][:120] for node in violation["nodes"]][:3]
+                found.append((path, violation["id"], nodes))
+            small = await page.evaluate(
+                "[...document.querySelectorAll('button, .button, input:not([type=hidden]):not(.unseen), select')]"
+                ".filter(e => e.offsetParent && !e.matches('[type=radio], [type=checkbox]') && e.offsetHeight < 40)"
+                ".map(e => e.outerHTML.slice(0, 90))"
+            )
+            found += [(path, "too small to touch", each) for each in small]
+    assert found == []
+
+
+async def test_alerts_are_taken_in_place_by_keyboard(address, desk):
+    async with browsing(address, desk, size="desk") as page:
+        await page.goto(address + "/")
+        await page.get_by_role("button", name="Seen").first.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".list").first).to_contain_text("taken by root-en")
+        await page.get_by_role("button", name="Done").first.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".list").first).to_contain_text("done")
+
+
+async def test_the_grid_keeps_names_and_days_in_sight(address, desk):
+    async with browsing(address, desk, size="phone") as page:
+        await page.goto(address + "/grid")
+        name, grid = page.locator(".grid tbody .name").first, page.locator(".grid")
+        before = await name.bounding_box()
+        await grid.evaluate("e => e.scrollBy(1500, 0)")
+        after = await name.bounding_box()
+        assert abs(before["x"] - after["x"]) < 2
+
+
+async def test_the_pages_can_be_read_without_a_script(address, desk):
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        context = await browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        await desk.add("root", "administrator")
+        await page.goto(address + await desk.link("root"))
+        await page.locator("button.main").click()
+        await page.locator("#passphrase").fill(PASSPHRASE)
+        await page.locator("#again").fill(PASSPHRASE)
+        await page.locator("button.main").click()
+        await page.goto(address + "/patients")
+        assert "P-001" in await page.locator("main").inner_text()
+        await page.goto(address + "/")
+        await page.get_by_role("button", name="Seen").first.click()
+        assert "The alert is yours" in await page.locator("main").inner_text()
+        await browser.close()

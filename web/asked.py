@@ -1,0 +1,118 @@
+"""One request of a signed-in member of the study team, and the ways to answer it."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from diary import Actor, Database, StaffMember
+from diary.roles import Act, may
+from protocol.calendar import zone_of
+from web.words import Words, instant, languages, percent, points
+
+_ICON: Final = (files("web") / "static" / "icon.svg").read_text(encoding="utf-8")
+PAGES: Final = Environment(
+    loader=PackageLoader("web", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+PAGES.globals.update(Act=Act, zone_of=zone_of, icon=Markup(_ICON))  # noqa: S704 - a file of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks, for what, and when; `csrf` is what every form of the session must carry."""
+
+    request: Request
+    db: Database
+    now: datetime
+    member: StaffMember
+    actor: Actor
+    words: Words
+    csrf: str
+
+    @property
+    def scope(self) -> frozenset[int] | None:
+        """The sites whose patients exist for whoever asks; None is every site."""
+        return self.actor.sites
+
+    @property
+    def form(self) -> FormData:
+        """What was typed; empty for a question."""
+        return getattr(self.request.state, "form", FormData())
+
+    def typed(self, name: str) -> str:
+        """One field of the form, without blanks around it."""
+        value = self.form.get(name, "")
+        return value.strip() if isinstance(value, str) else ""
+
+    def query(self, name: str) -> str:
+        """One part of the address's question."""
+        return self.request.query_params.get(name, "").strip()
+
+    def page_number(self) -> int:
+        """The page of a long list; what cannot be read is the first."""
+        text = self.query("page")
+        return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1  # noqa: PLR2004
+
+    def may(self, act: Act) -> bool:
+        """Tell whether whoever asks may do this."""
+        return may(self.actor, act)
+
+    def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
+        """A page with the frame of the pages around it."""
+        return HTMLResponse(self.text(template, **values), status_code=status)
+
+    def text(self, template: str, **values: Any) -> str:
+        """A template filled in."""
+        return PAGES.get_template(template).render(
+            **frame(self.words),
+            asked=self,
+            may=self.may,
+            csrf=self.csrf,
+            form_id=secrets.token_urlsafe(12),
+            path=self.request.url.path,
+            done=self.query("done"),
+            here=self.here,
+            **values,
+        )
+
+    def here(self, **changed: object) -> str:
+        """This address with parts of its question changed; None takes one out."""
+        parts = {**self.request.query_params, **changed}
+        parts.pop("done", None)
+        kept = urlencode({name: str(value) for name, value in parts.items() if value not in (None, "")})
+        return f"{self.request.url.path}?{kept}" if kept else self.request.url.path
+
+    def go(self, path: str, *, done: str | None = None) -> Response:
+        """See another page after an act, so that a page loaded anew repeats nothing."""
+        return RedirectResponse(f"{path}?done={done}" if done else path, status_code=HTTPStatus.SEE_OTHER)
+
+
+def frame(words: Words) -> Mapping[str, Any]:
+    """What every page needs, signed in or not."""
+    return {
+        "t": words,
+        "languages": languages(),
+        "percent": partial(percent, words),
+        "points": partial(points, words),
+        "instant": partial(instant, words),
+    }
+
+
+def plain_page(template: str, words: Words, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
+    """A page for somebody who is not signed in."""
+    return HTMLResponse(PAGES.get_template(template).render(**frame(words), **values), status_code=status)

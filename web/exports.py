@@ -1,0 +1,65 @@
+"""Exports: one bundle of a site's diary, or of all sites, made when it is asked for and kept nowhere."""
+
+import asyncio
+import shutil
+import tempfile
+import zipfile
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
+
+from diary.exports import note_export
+from diary.roles import Act
+from diary.team import list_sites
+from reports.export import export_csv
+from web.asked import Asked
+from web.guard import TooOften
+from web.pages import Page
+
+_TOO_OFTEN: Final = TooOften(6, timedelta(hours=1))
+# Bundles made at the same cut-off are the same bytes: a zip must not tell when it was packed.
+_NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
+
+
+async def _show(asked: Asked) -> Response:
+    sites = [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
+    return asked.page("exports.html", sites=sites, everywhere=asked.scope is None)
+
+
+async def _make(asked: Asked) -> Response:
+    if _TOO_OFTEN(asked.member.code, now=asked.now):
+        return asked.page(
+            "problem.html", status=HTTPStatus.TOO_MANY_REQUESTS, problem=asked.words("export.too-often"), fields=()
+        )
+    site = asked.typed("site") or None
+    await note_export(asked.db, site=site, actor=asked.actor, now=asked.now)
+    folder = Path(tempfile.mkdtemp(prefix="daybook-export-"))
+    try:
+        name = f"daybook-{site or 'all'}-{asked.now:%Y%m%dT%H%M%SZ}"
+        await export_csv(asked.db, folder / name, site=site, now=asked.now)
+        await asyncio.to_thread(_pack, folder / name, folder / f"{name}.zip")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return FileResponse(
+        folder / f"{name}.zip",
+        media_type="application/zip",
+        filename=f"{name}.zip",
+        background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
+    )
+
+
+def _pack(folder: Path, into: Path) -> None:
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for file in sorted(folder.iterdir()):
+            entry = zipfile.ZipInfo(f"{folder.name}/{file.name}", date_time=_NO_TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with file.open("rb") as source, bundle.open(entry, "w") as target:
+                shutil.copyfileobj(source, target)
+
+
+PAGES: Final = (Page("/exports", Act.EXPORT, _show, _make),)

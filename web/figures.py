@@ -1,0 +1,72 @@
+"""Figures and records without a single patient: adherence, outages, the audit trail."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from diary.protocols import newest_protocol
+from diary.roles import Act
+from diary.team import list_sites
+from protocol.errors import UnknownCodeError
+from reports.adherence import By, adherence, together
+from reports.alerts import alert_load
+from reports.outages import outages
+from reports.trail import trail
+from web.asked import Asked
+from web.pages import Page
+from web.today import zone_for
+
+
+async def _adherence(asked: Asked) -> Response:
+    """Answered of expected, by what was chosen; who sees no patients is not offered them one by one."""
+    groups = [by for by in By if by is not By.PATIENT or asked.may(Act.SEE_PATIENTS)]
+    chosen = asked.query("by")
+    by = By(chosen) if chosen in groups else By.PHASE
+    sites = [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
+    site = asked.query("site") or None
+    if site is not None and site not in {one.code for one in sites}:
+        raise UnknownCodeError("There is no such site.")
+    rows = await adherence(asked.db, now=asked.now, by=by, site=site, scope=asked.scope)
+    protocol = (await newest_protocol(asked.db)).protocol
+    language = asked.words.language
+    names = {phase.id: phase.name.in_language(language) for phase in protocol.phase}
+    names |= {item.id: item.name.in_language(language) for _, item in protocol.items()}
+    return asked.page(
+        "adherence.html",
+        rows=rows,
+        whole=together(rows),
+        by=by,
+        groups=groups,
+        sites=sites,
+        names=names if by in (By.PHASE, By.ITEM) else {},
+    )
+
+
+async def _outages(asked: Asked) -> Response:
+    return asked.page("outages.html", outages=await outages(asked.db), zone=await zone_for(asked))
+
+
+async def _trail(asked: Asked) -> Response:
+    before = asked.query("before")
+    lines = await trail(
+        asked.db,
+        asked.scope,
+        code=asked.query("code") or None,
+        staff=asked.query("staff") or None,
+        verb=asked.query("verb") or None,
+        before_id=int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None,  # noqa: PLR2004
+    )
+    return asked.page("trail.html", lines=lines, zone=await zone_for(asked))
+
+
+async def _alerts(asked: Asked) -> Response:
+    """How many alerts there are and how long they wait: whoever is called too often stops listening."""
+    return asked.page("alert_load.html", load=await alert_load(asked.db, asked.scope, asked.now))
+
+
+PAGES: Final = (
+    Page("/adherence", Act.SEE_FIGURES, _adherence),
+    Page("/outages", Act.SEE_OUTAGES, _outages),
+    Page("/trail", Act.SEE_AUDIT, _trail),
+    Page("/alerts", Act.SEE_PATIENTS, _alerts),
+)

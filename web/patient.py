@@ -1,0 +1,61 @@
+"""One patient: the whole calendar, past and coming, every answer with its times, and what may be done."""
+
+from typing import Final
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from diary.comments import add_comment
+from diary.enrolment import invite_patient
+from diary.roles import Act
+from reports.comments import comments_of
+from reports.record import record
+from reports.svg import pain_svg
+from reports.visits import counted, visits_of
+from web.asked import Asked
+from web.charts import pain_labels
+from web.forms import Form, NotUnderstoodError, Shown, needed
+from web.invites import invite_page
+from web.pages import Page
+
+_AT: Final = "/patients/{code}"
+
+
+async def _shown(asked: Asked) -> Shown:
+    code = asked.request.path_params["code"]
+    found = await record(asked.db, code, asked.scope, asked.now)
+    visits = await visits_of(asked.db, code, asked.scope, asked.now)
+    chart = pain_svg(found, visits=visits, labels=pain_labels(asked.words, found), language=asked.words.language)
+    return {
+        "record": found,
+        "code": code,
+        "zone": found.zone,
+        "visits": visits,
+        "counted": await counted(asked.db, code, asked.scope, asked.now),
+        "comments": await comments_of(asked.db, code, asked.scope),
+        "chart": Markup(chart),  # noqa: S704 - made by us, with everything from outside escaped
+    }
+
+
+async def _comment(asked: Asked, shown: Shown) -> Response:
+    text = asked.typed("text").replace("\r\n", "\n")
+    if not text:
+        raise NotUnderstoodError("needed.text")
+    form = needed(asked, "form")
+    await add_comment(asked.db, code=shown["code"], text=text, form=form, actor=asked.actor, now=asked.now)
+    return asked.go(f"/patients/{shown['code']}", done="comment")
+
+
+async def _invite(asked: Asked) -> Response:
+    code = asked.request.path_params["code"]
+    made = await invite_patient(asked.db, code=code, actor=asked.actor, now=asked.now)
+    found = await record(asked.db, code, asked.scope, asked.now)
+    return await invite_page(
+        asked, made, language=found.patient.language, back=f"/patients/{code}", zone=found.zone
+    )
+
+
+PAGES: Final = (
+    Form(_AT, Act.COMMENT, "patient.html", _shown, _comment, sees=Act.SEE_PATIENTS).page(),
+    Page(f"{_AT}/invite", Act.INVITE, post=_invite),
+)

@@ -1,0 +1,134 @@
+"""All patients: the list sorted by need, the grid of days, and a new one."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from diary import PatientStatus
+from diary.enrolment import add_patient
+from diary.protocols import newest_protocol
+from diary.roles import Act
+from diary.team import list_sites
+from reports.grid import GridLine, grid_page
+from reports.roster import roster
+from reports.svg import sparkline_svg
+from web.asked import Asked
+from web.forms import Form, NotUnderstoodError, Shown, code_in, day_in, needed
+from web.pages import Page
+from web.today import zone_for
+
+# One letter and one class a state: the letter tells what the colour tells.
+_CELLS: Final = {
+    "answered": ("a", "●"),
+    "late": ("l", "◐"),
+    "partly": ("p", "◒"),
+    "missed": ("m", "✕"),
+    "excused": ("x", "–"),
+    "not asked": ("n", ""),
+    "open": ("o", "○"),
+    "coming": ("c", "·"),
+    "cancelled": ("w", "/"),
+}
+
+
+async def _own_sites(asked: Asked) -> list[Any]:
+    return [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
+
+
+async def _patients(asked: Asked) -> Response:
+    protocol = (await newest_protocol(asked.db)).protocol
+    status = asked.query("status")
+    found = await roster(
+        asked.db,
+        asked.scope,
+        asked.now,
+        site=asked.query("site") or None,
+        phase=asked.query("phase") or None,
+        status=PatientStatus(status) if status in set(PatientStatus) else None,
+        search=asked.query("search"),
+        page=asked.page_number(),
+    )
+    scale = protocol.trial.nrs
+
+    def spark(pains: Sequence[int | None]) -> Markup:
+        known = [asked.words.digits(str(pain)) if pain is not None else "–" for pain in pains]
+        label = asked.words("patients.pains", pains=" ".join(known))
+        return Markup(sparkline_svg(pains, low=scale.min, high=scale.max, label=label))  # noqa: S704 - made by us
+
+    return asked.page(
+        "patients.html",
+        roster=found,
+        sites=await _own_sites(asked),
+        phases=protocol.phase,
+        phase_names={phase.id: phase.name.in_language(asked.words.language) for phase in protocol.phase},
+        statuses=tuple(PatientStatus),
+        spark=spark,
+        zone=await zone_for(asked),
+    )
+
+
+async def _grid(asked: Asked) -> Response:
+    found = await grid_page(
+        asked.db, asked.scope, asked.now, site=asked.query("site") or None, page=asked.page_number()
+    )
+    protocol = (await newest_protocol(asked.db)).protocol
+    names = {phase.id: phase.name.in_language(asked.words.language) for phase in protocol.phase}
+    return asked.page(
+        "grid.html",
+        grid=found,
+        sites=await _own_sites(asked),
+        bands=_bands(found.rows[0], found.days, names) if found.rows else (),
+        cells={line.code: _cells(line) for line in found.rows},
+        key=_CELLS,
+        months=_CELLS,
+    )
+
+
+def _bands(line: GridLine, days: int, names: dict[str, str]) -> list[tuple[str, int]]:
+    """The phases over the days of the first line, as the head of the table; each row marks its own."""
+    spans = [(names.get(phase, phase), last - first + 1) for phase, first, last in line.phases]
+    left = days - sum(span for _, span in spans)
+    return [*spans, ("", left)] if left > 0 else spans
+
+
+def _cells(line: GridLine) -> Markup:
+    """A row of cells; written here, since a template would take five times as long for 14,000 of them."""
+    begins = {first for _, first, _ in line.phases}
+    parts = []
+    for day, cell in enumerate(line.cells, start=1):
+        css, mark = _CELLS[cell.value]
+        new = " new" if day in begins and day > 1 else ""
+        parts.append(f'<td class="c-{css}{new}">{mark}</td>')
+    return Markup("".join(parts))  # noqa: S704 - nothing in it comes from outside
+
+
+async def _new(asked: Asked) -> Shown:
+    file = await newest_protocol(asked.db)
+    return {"sites": await _own_sites(asked), "speaks": file.protocol.trial.languages, "protocol_id": file.id}
+
+
+async def _add(asked: Asked, shown: Shown) -> Response:
+    if not shown["sites"]:
+        raise NotUnderstoodError("needed.site")
+    code = code_in(asked)
+    await add_patient(
+        asked.db,
+        code=code,
+        start=day_in(asked, "start"),
+        site=needed(asked, "site"),
+        protocol_id=shown["protocol_id"],
+        timezone=asked.typed("zone") or None,
+        language=needed(asked, "language"),
+        actor=asked.actor,
+        now=asked.now,
+    )
+    return asked.go(f"/patients/{code}", done="added")
+
+
+PAGES: Final = (
+    Page("/patients", Act.SEE_PATIENTS, _patients),
+    Form("/patients/new", Act.ADD_PATIENT, "patient_new.html", _new, _add).page(),
+    Page("/grid", Act.SEE_PATIENTS, _grid),
+)

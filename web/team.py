@@ -1,0 +1,87 @@
+"""Staff and sites, for administrators: who is in, with which role and where; invites and shutting out."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from diary.roles import Act, Role
+from diary.signing_in import reset_passphrase
+from diary.team import add_site, add_staff, disable_staff, invite_staff, list_sites, list_staff
+from web.asked import Asked
+from web.forms import Form, Shown, code_in, needed
+from web.invites import invite_page
+from web.pages import Page
+from web.words import languages
+
+
+async def _team(asked: Asked) -> Shown:
+    """The members and sites that an administrator's own sites hold."""
+    sites = [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
+    codes = {site.code for site in sites}
+    members = [
+        (member, bound)
+        for member, bound in await list_staff(asked.db)
+        if asked.scope is None or (bound and set(bound) <= codes)
+    ]
+    return {"sites": sites, "members": members, "roles": tuple(Role), "speaks": languages()}
+
+
+async def _show(asked: Asked) -> Response:
+    return asked.page("team.html", problem=None, **await _team(asked))
+
+
+async def _add(asked: Asked, _shown: Shown) -> Response:
+    made = await add_staff(
+        asked.db,
+        code=code_in(asked),
+        role=needed(asked, "role"),
+        sites=[str(site) for site in asked.form.getlist("sites")],
+        language=needed(asked, "language"),
+        actor=asked.actor,
+        now=asked.now,
+    )
+    return await invite_page(asked, made, language=asked.typed("language"), back="/team")
+
+
+async def _add_site(asked: Asked, _shown: Shown) -> Response:
+    await add_site(
+        asked.db,
+        code=code_in(asked),
+        name=needed(asked, "name"),
+        timezone=needed(asked, "timezone"),
+        actor=asked.actor,
+        now=asked.now,
+    )
+    return asked.go("/team", done="site")
+
+
+async def _member(asked: Asked) -> Shown:
+    return {"code": asked.request.path_params["code"]}
+
+
+async def _invite(asked: Asked) -> Response:
+    made = await invite_staff(asked.db, code=asked.request.path_params["code"], actor=asked.actor, now=asked.now)
+    return await invite_page(asked, made, language=asked.words.language, back="/team")
+
+
+async def _disable(asked: Asked, shown: Shown) -> Response:
+    await disable_staff(asked.db, code=shown["code"], actor=asked.actor, now=asked.now)
+    return asked.go("/team", done="disabled")
+
+
+async def _reset(asked: Asked, shown: Shown) -> Response:
+    await reset_passphrase(asked.db, code=shown["code"], actor=asked.actor, now=asked.now)
+    return asked.go("/team", done="reset")
+
+
+_FORMS: Final = (
+    Form("/team/new", Act.MANAGE_TEAM, "team_new.html", _team, _add),
+    Form("/team/site", Act.MANAGE_TEAM, "team_site.html", _team, _add_site),
+    Form("/team/{code}/disable", Act.MANAGE_TEAM, "team_disable.html", _member, _disable),
+    Form("/team/{code}/reset", Act.MANAGE_TEAM, "team_reset.html", _member, _reset),
+)
+PAGES: Final = (
+    Page("/team", Act.SEE_TEAM, _show),
+    *(form.page() for form in _FORMS),
+    Page("/team/{code}/invite", Act.MANAGE_TEAM, post=_invite),
+)
