@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from math import inf
 
 from diary.protocols import protocol_of
 from protocol.calendar import zone_of
 from protocol.lifecycle import PatientStatus
+from protocol.model import Alert as Rule
 from reports.adherence import Figures, figures_of
 from storage import alerts, patients, people, questions
 from storage.alerts import Alert
 from storage.database import Connection, Database
 from storage.questions import Unreachable
+from storage.silences import silences
 
 _DAY = timedelta(days=1)
 
@@ -93,27 +96,23 @@ async def silent(db: Database, scope: frozenset[int] | None, now: datetime) -> l
     The rule is that of diary/alerts.py, and a test holds the two together: days without a slot do not count.
     """
     async with db.read() as conn:
-        silences = await questions.silences(conn, now=now, site_ids=scope)
-        if not silences:
+        rules = await rules_in_use(db, conn, "silent-days")
+        if not rules:
             return []
-        answered = await questions.last_answers_at(conn, site_ids=scope)
-        sites = await _site_codes(conn)
-        everybody = {patient.id: patient for patient in await patients.patients(conn, site_ids=scope)}
-        found: list[SilentPatient] = []
-        for silence in silences:
-            patient = everybody[silence.patient_id]
-            rule = (await protocol_of(db, conn, patient.protocol_id)).alert_of("silent-days")
-            if rule is not None and silence.days >= (rule.days or 0):
-                found.append(
-                    SilentPatient(
-                        patient.code,
-                        sites[patient.site_id],
-                        silence.days,
-                        silence.answered_on,
-                        answered.get(patient.id),
-                    )
-                )
-    return found
+        days = {protocol_id: rule.days or 1 for protocol_id, rule in rules.items()}
+        found = await silences(conn, now=now, at_least=min(days.values()), site_ids=scope)
+    return [
+        SilentPatient(one.code, one.site, one.days, one.answered_on, one.last_answer_at)
+        for one in found
+        if one.days >= days.get(one.protocol_id, inf)
+    ]
+
+
+async def rules_in_use(db: Database, conn: Connection, kind: str) -> dict[int, Rule]:
+    """The rule of this kind of each protocol that has one, by the protocol's id."""
+    protocols = {known: await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()}
+    rules = {protocol_id: protocol.alert_of(kind) for protocol_id, protocol in protocols.items()}
+    return {protocol_id: rule for protocol_id, rule in rules.items() if rule is not None}
 
 
 async def unreachable(db: Database, scope: frozenset[int] | None) -> list[Unreachable]:

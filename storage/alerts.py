@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, case, func, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -85,6 +85,29 @@ async def alerts(
     if open_only:
         query = query.where(_a.c.done_at.is_(None))
     return [Alert.of(row) for row in await conn.execute(query)]
+
+
+async def most_pressing(conn: Connection, *, site_ids: frozenset[int] | None, limit: int) -> list[Alert]:
+    """Alerts nobody has dealt with: side effects first, then those that have waited longest."""
+    mild_last = case((_a.c.rule == "side-effect", 0), else_=1)
+    query = _open(_alerts().order_by(None), site_ids).order_by(mild_last, _a.c.raised_at, _a.c.id).limit(limit)
+    return [Alert.of(row) for row in await conn.execute(query)]
+
+
+async def count_open(conn: Connection, *, site_ids: frozenset[int] | None) -> int:
+    """How many alerts nobody has dealt with."""
+    counted = select(func.count()).select_from(_a).join(tables.patients, tables.patients.c.id == _a.c.patient_id)
+    return int((await conn.execute(_open(counted, site_ids))).scalar_one())
+
+
+def _open(query: Select[*tuple[Any, ...]], site_ids: frozenset[int] | None) -> Select[*tuple[Any, ...]]:
+    query = query.where(_a.c.done_at.is_(None))
+    return query if site_ids is None else query.where(tables.patients.c.site_id.in_(site_ids))
+
+
+async def alerts_of_patient(conn: Connection, patient_id: int) -> list[Alert]:
+    """All that staff were ever called for about a patient, the newest first."""
+    return [Alert.of(row) for row in await conn.execute(_alerts().where(_a.c.patient_id == patient_id))]
 
 
 async def alert_by_id(conn: Connection, alert_id: int) -> Alert | None:

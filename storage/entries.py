@@ -1,6 +1,6 @@
 """Entries, which only grow, and notes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -95,3 +95,9 @@ async def note_text(conn: Connection, note_id: int) -> tuple[int, str, str]:
     """A note's patient, kind and text."""
     row = (await conn.execute(select(_n.c.patient_id, _n.c.kind, _n.c.text).where(_n.c.id == note_id))).one()
     return row.patient_id, row.kind, row.text
+
+
+async def note_texts(conn: Connection, note_ids: Collection[int]) -> dict[int, str]:
+    """What these notes say, by id."""
+    query = select(_n.c.id, _n.c.text).where(_n.c.id.in_(note_ids))
+    return {row.id: row.text for row in await conn.execute(query)} if note_ids else {}

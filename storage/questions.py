@@ -1,15 +1,16 @@
 """Questions over many slots at once, counted by the database; what each figure means is in reports/adherence.py."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Select, Subquery, and_, cast, func, select
+from sqlalchemy import ColumnElement, FromClause, Integer, Select, Subquery, and_, case, cast, func, or_, select
 
 from protocol.lifecycle import PatientStatus
 from storage import tables
 from storage.database import Connection
+from storage.entries import last_said_at
 from storage.records import Record
 from storage.states import SlotState, state_of_slot
 
@@ -50,12 +51,15 @@ class DayCounts(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Silence(Record):
-    """For how many of the last days on which something was asked a patient has answered nothing."""
+class DayTotal(Record):
+    """What became of the slots of one day."""
 
-    patient_id: int
-    days: int
-    answered_on: date | None
+    day: str
+    on_time: int
+    late: int
+    missed: int
+    excused: int
+    open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,52 +185,37 @@ async def day_counts(
     return [DayCounts.of(row) for row in await conn.execute(query)]
 
 
-async def silences(conn: Connection, *, now: datetime, site_ids: frozenset[int] | None) -> list[Silence]:
-    """Active patients who answered nothing on the last day on which the window of something closed."""
+async def day_totals(
+    conn: Connection,
+    *,
+    now: datetime,
+    days: Mapping[str, Mapping[date, Collection[str]]],
+    around: tuple[datetime, datetime],
+    site_ids: frozenset[int] | None,
+) -> list[DayTotal]:
+    """Count the slots of named days, each the date it is in these zones; `around` surely holds all of them."""
+    is_day = {
+        name: or_(*(and_(_s.c.local_date == on, _s.c.zone.in_(zones)) for on, zones in dates.items()))
+        for name, dates in days.items()
+        if dates
+    }
+    if not is_day:
+        return []
     each = (
-        select(_s.c.patient_id, _s.c.local_date, state_of_slot(now))
-        .join(_p, _p.c.id == _s.c.patient_id)
-        .where(_p.c.status == PatientStatus.ACTIVE, _s.c.due_at <= now)
+        select(case(*((here, name) for name, here in is_day.items())).label("day"), state_of_slot(now))
+        .where(or_(*is_day.values()), _s.c.due_at.between(*around))
         .where(_s.c.patient_id.in_(_patients(site_ids)))
         .subquery()
     )
-    answered = func.count().filter(each.c.state != SlotState.MISSED.value)
-    day = (
-        select(
-            each.c.patient_id,
-            each.c.local_date,
-            answered.label("answered"),
-            func.row_number()
-            .over(partition_by=each.c.patient_id, order_by=each.c.local_date.desc())
-            .label("days_back"),
-        )
-        .where(each.c.state.in_(_EXPECTED))
-        .group_by(each.c.patient_id, each.c.local_date)
-        .subquery()
-    )
-    with_answer = day.c.answered > 0
-    days = func.coalesce(func.min(day.c.days_back).filter(with_answer) - 1, func.count())
-    query = (
-        select(
-            day.c.patient_id,
-            days.label("days"),
-            func.max(day.c.local_date, type_=_s.c.local_date.type).filter(with_answer).label("answered_on"),
-        )
-        .group_by(day.c.patient_id)
-        .having(days > 0)
-        .order_by(days.desc(), day.c.patient_id)
-    )
-    return [Silence.of(row) for row in await conn.execute(query)]
+    query = select(each.c.day, *_state_counts(each)).group_by(each.c.day)
+    return [DayTotal.of(row) for row in await conn.execute(query)]
 
 
 async def last_answers_at(conn: Connection, *, site_ids: frozenset[int] | None) -> dict[int, datetime]:
     """When each patient last answered anything, by patient id; what staff recorded is not the patient's answer."""
-    query = (
-        select(_e.c.patient_id, func.max(_e.c.received_at).label("at"))
-        .where(_e.c.source != "staff", _e.c.patient_id.in_(_patients(site_ids)))
-        .group_by(_e.c.patient_id)
-    )
-    return {row.patient_id: row.at for row in await conn.execute(query)}
+    at = last_said_at()
+    query = select(_p.c.id, at.label("at")).where(at.is_not(None), _p.c.id.in_(_patients(site_ids)))
+    return {row.id: row.at for row in await conn.execute(query)}
 
 
 async def unreachable(conn: Connection, *, site_ids: frozenset[int] | None) -> list[Unreachable]:

@@ -1,5 +1,6 @@
 """What is known of the service itself: when its parts last worked, and when it did not."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -7,6 +8,7 @@ from sqlalchemy import select
 from storage import tables
 from storage.audit import AuditId
 from storage.database import Connection
+from storage.records import Record, columns_of
 from storage.writing import insert_row, upsert
 
 
@@ -36,6 +38,26 @@ async def add_outage(
             "audit_id": audit,
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Outage(Record):
+    """A stretch in which the service could not ask or listen, and how many slots it touched."""
+
+    id: int
+    kind: str
+    began_at: datetime
+    ended_at: datetime
+    slots_touched: int
+
+
+async def outages(conn: Connection, *, since: datetime | None = None) -> list[Outage]:
+    """Outages that were not over before an instant, the newest first."""
+    o = tables.outages
+    query = select(*columns_of(Outage, o)).order_by(o.c.began_at.desc(), o.c.id.desc())
+    if since is not None:
+        query = query.where(o.c.ended_at > since)
+    return [Outage.of(row) for row in await conn.execute(query)]
 
 
 async def outage_during(conn: Connection, *, since: datetime, until: datetime) -> bool:
