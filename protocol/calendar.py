@@ -86,6 +86,15 @@ class VisitDate:
     on: date
 
 
+@dataclass(frozen=True, slots=True)
+class PhaseDates:
+    """The days of a phase for one patient, both ends in."""
+
+    phase: str
+    first: date
+    last: date
+
+
 def phase_starts_from(protocol: Protocol, start: date) -> dict[str, date]:
     """Day 0 of each phase when the phases follow one another from `start`."""
     starts: dict[str, date] = {}
@@ -98,6 +107,13 @@ def phase_starts_from(protocol: Protocol, start: date) -> dict[str, date]:
 def visit_dates(protocol: Protocol, starts: Mapping[str, date]) -> tuple[VisitDate, ...]:
     """Each visit's date: it keeps its distance from day 0 of the phase it falls into, so it moves with it."""
     return tuple(VisitDate(visit.id, _date_of_day(protocol, starts, visit.day)) for visit in protocol.visit)
+
+
+def phase_dates(protocol: Protocol, starts: Mapping[str, date]) -> tuple[PhaseDates, ...]:
+    """The days of each phase, as long as planned but never into the next."""
+    return tuple(
+        PhaseDates(phase.id, starts[phase.id], _end_of(protocol, phase, starts) - _DAY) for phase in protocol.phase
+    )
 
 
 def _date_of_day(protocol: Protocol, starts: Mapping[str, date], day: int) -> date:

@@ -89,29 +89,32 @@ def _zone() -> ColumnElement[Any]:
     return select(z.c.zone).where(z.c.patient_id == _p.c.id).order_by(z.c.since.desc()).limit(1).scalar_subquery()
 
 
+_LAST, _ALERTS = last_said_at(), _open_alerts()
+_LISTED = (
+    select(_p.c.id, _p.c.code, tables.sites.c.code.label("site"), _p.c.status, _p.c.protocol_id)
+    .add_columns(_c.c.reachable, _ALERTS.label("open_alerts"), _LAST.label("last_answer_at"))
+    .join(tables.sites, tables.sites.c.id == _p.c.site_id)
+    .outerjoin(_c, _c.c.patient_id == _p.c.id)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+
+
 def _by_need() -> Any:
-    active, last, alerts = _p.c.status == PatientStatus.ACTIVE, last_said_at(), _open_alerts()
-    in_study = _p.c.status != PatientStatus.WITHDRAWN
+    active, in_study = _p.c.status == PatientStatus.ACTIVE, _p.c.status != PatientStatus.WITHDRAWN
     # Who has never answered has been silent since joining.
-    silent_since = case((active, func.coalesce(last, _p.c.joined_at, _p.c.added_at)), else_=None)
-    return (
-        select(_p.c.id, _p.c.code, tables.sites.c.code.label("site"), _p.c.status, _p.c.protocol_id)
-        .add_columns(_c.c.reachable, alerts.label("open_alerts"), last.label("last_answer_at"))
-        .join(tables.sites, tables.sites.c.id == _p.c.site_id)
-        .outerjoin(_c, _c.c.patient_id == _p.c.id)
-        .order_by(
-            literal_column("open_alerts").desc(),
-            case((and_(in_study, _c.c.reachable.in_(_NO_CHAT)), 0), else_=1),
-            case((active, 0), else_=1),
-            silent_since,
-            _p.c.code,
-        )
-        .limit(bindparam("limit"))
-        .offset(bindparam("offset"))
+    silent_since = case((active, func.coalesce(_LAST, _p.c.joined_at, _p.c.added_at)), else_=None)
+    return _LISTED.order_by(
+        literal_column("open_alerts").desc(),
+        case((and_(in_study, _c.c.reachable.in_(_NO_CHAT)), 0), else_=1),
+        case((active, 0), else_=1),
+        silent_since,
+        _p.c.code,
     )
 
 
 _BY_NEED = _by_need()
+_BY_CODE = _LISTED.order_by(_p.c.code)
 _COUNT = select(func.count()).select_from(_p)
 _OF_PAGE: BindParameter[Any] = bindparam("patient_ids", expanding=True)
 _STARTS = select(_phases.c.patient_id, _phases.c.phase, _phases.c.start).where(_phases.c.patient_id.in_(_OF_PAGE))
@@ -167,6 +170,12 @@ async def count_listed(conn: Connection, wanted: Wanted) -> int:
 async def listed_by_need(conn: Connection, wanted: Wanted, *, limit: int, offset: int) -> list[Listed]:
     """Most open alerts first, then unreachable, then the longest silence of the active, then by code."""
     query = _BY_NEED.where(*_conditions(wanted))
+    return [Listed.of(row) for row in await conn.execute(query, {"limit": limit, "offset": offset})]
+
+
+async def listed_by_code(conn: Connection, wanted: Wanted, *, limit: int, offset: int) -> list[Listed]:
+    """The same patients in the order of their codes."""
+    query = _BY_CODE.where(*_conditions(wanted))
     return [Listed.of(row) for row in await conn.execute(query, {"limit": limit, "offset": offset})]
 
 
