@@ -121,26 +121,30 @@ async def protocol_of_patient(db: Database, patient_id: int) -> Protocol:
 async def overview(db: Database, code: str, scope: frozenset[int] | None, now: datetime) -> Overview:
     """All about a patient of the asker's sites; anybody else is an UnknownCodeError, known elsewhere or not."""
     async with db.read() as conn:
-        patient = await patient_called(conn, code, scope)
-        contact = await contacts.contact_of_patient(conn, patient.id)
-        counted = await questions.slot_counts(conn, by="patient", now=now, patient_id=patient.id)
-        zone = await patients.zone_of_patient(conn, patient.id)
-        answered = await _answered(conn, patient.id, now)
-        site_alerts = await alerts.alerts(conn, site_ids=frozenset({patient.site_id}))
-        return Overview(
-            code=patient.code,
-            site=(await people.site_by_id(conn, patient.site_id)).code,
-            status=patient.status,
-            language=patient.language,
-            zone=zone,
-            reachable=contact.reachable if contact else None,
-            trial_day=await _trial_day(db, conn, patient, now.astimezone(zone_of(zone)).date()),
-            figures=figures_of(counted[0]) if counted else Figures(),
-            last_answer_at=await entries.last_entry_at(conn, patient.id),
-            last_entries=tuple(answered[:_LAST_ENTRIES]),
-            next_due=await ledger.next_slot(conn, patient.id, now=now),
-            open_alerts=tuple(alert for alert in site_alerts if alert.patient_id == patient.id),
-        )
+        return await overview_of(db, conn, await patient_called(conn, code, scope), now)
+
+
+async def overview_of(db: Database, conn: Connection, patient: Patient, now: datetime) -> Overview:
+    """The same of a patient who was found already."""
+    contact = await contacts.contact_of_patient(conn, patient.id)
+    counted = await questions.slot_counts(conn, by="patient", now=now, patient_id=patient.id)
+    zone = await patients.zone_of_patient(conn, patient.id)
+    answered = await _answered(conn, patient.id, now)
+    called_for = await alerts.alerts_of_patient(conn, patient.id)
+    return Overview(
+        code=patient.code,
+        site=(await people.site_by_id(conn, patient.site_id)).code,
+        status=patient.status,
+        language=patient.language,
+        zone=zone,
+        reachable=contact.reachable if contact else None,
+        trial_day=await _trial_day(db, conn, patient, now.astimezone(zone_of(zone)).date()),
+        figures=figures_of(counted[0]) if counted else Figures(),
+        last_answer_at=await entries.last_entry_at(conn, patient.id),
+        last_entries=tuple(answered[:_LAST_ENTRIES]),
+        next_due=await ledger.next_slot(conn, patient.id, now=now),
+        open_alerts=tuple(alert for alert in called_for if alert.done_at is None),
+    )
 
 
 async def _trial_day(db: Database, conn: Connection, patient: Patient, day: date) -> TrialDay:
