@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from diary import Database
 from storage import service
+from storage.service import Outage
 from storage.slots import oldest_overdue
 
 SERVES_WITHIN = timedelta(seconds=60)
@@ -28,6 +29,12 @@ async def health_of(db: Database, *, now: datetime) -> Health:
         beats = await service.heartbeats(conn)
         overdue = await oldest_overdue(conn, now=now)
     return Health(beats.get("serve"), beats.get("poll"), beats.get("dispatch"), overdue)
+
+
+async def outages(db: Database) -> list[Outage]:
+    """Every break in service on record, the newest first."""
+    async with db.read() as conn:
+        return await service.outages(conn)
 
 
 def complaints(health: Health, *, polling: bool, now: datetime) -> list[str]:

@@ -10,7 +10,7 @@ from diary.team import list_sites
 from protocol.errors import UnknownCodeError
 from reports.adherence import By, adherence, together
 from reports.alerts import alert_load
-from reports.outages import outages
+from reports.health import outages
 from reports.trail import trail
 from web.asked import Asked
 from web.pages import Page

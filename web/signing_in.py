@@ -17,6 +17,7 @@ from diary.signing_in import (
     LONGEST,
     SHORTEST_PASSPHRASE,
     check_link,
+    session_of,
     sign_in,
     sign_out,
     take_link,
@@ -82,7 +83,14 @@ class SigningIn:
         self._keep(answer, self._ticket_cookie, ticket, seconds=600)
         return answer
 
+    async def _is_in(self, request: Request) -> bool:
+        """Whether somebody has signed in here already, as by the first click of two."""
+        token = request.cookies.get(self._door.cookie, "")
+        return bool(token) and await session_of(self._door.db, token=token, now=self._door.clock()) is not None
+
     async def _ask(self, request: Request) -> Response:
+        if await self._is_in(request):
+            return RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER)
         ticket = request.cookies.get(self._ticket_cookie, "")
         words = self._door.words(request)
         if not ticket:
@@ -106,6 +114,8 @@ class SigningIn:
 
     async def _enter(self, request: Request) -> Response:
         door, ticket = self._door, request.cookies.get(self._ticket_cookie, "")
+        if await self._is_in(request):
+            return RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER)
         found = await ticket_of(door.db, ticket=ticket, now=door.clock())
         form, words = await form_of(request), door.words(request)
         if not is_csrf(door.db.keys, ticket, str(form.get("csrf", ""))):

@@ -70,7 +70,8 @@ async def _disable(asked: Asked, shown: Shown) -> Response:
 
 
 async def _reset(asked: Asked, shown: Shown) -> Response:
-    await reset_passphrase(asked.db, code=shown["code"], actor=asked.actor, now=asked.now)
+    reason = needed(asked, "reason")
+    await reset_passphrase(asked.db, code=shown["code"], actor=asked.actor, reason=reason, now=asked.now)
     return asked.go("/team", done="reset")
 
 

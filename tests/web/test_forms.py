@@ -250,7 +250,7 @@ async def test_an_administrator_brings_in_a_site_and_a_member(stage, desk):
     assert (made.status_code, "omar" in words_of(made.text)) == (200, True)
     assert "main, north" in await root.sees("/team")
     for act in ("reset", "disable"):
-        assert (await root.sends(f"/team/omar/{act}")).status_code == 303
+        assert (await root.sends(f"/team/omar/{act}", reason="r")).status_code == 303
     assert "shut out" in await root.sees("/team")
 
 
