@@ -85,6 +85,12 @@ def consent_text(protocol: Protocol, language: str) -> str:
     return f"{trial.consent.in_language(language)}\n\n{trial.emergency.in_language(language)}"
 
 
+async def emergency(turn: Turn, patient: Patient) -> str:
+    """What to do when it cannot wait: the protocol's sentence, in the patient's language."""
+    protocol = await protocol_in_use(turn.db, patient.protocol_id)
+    return protocol.trial.emergency.in_language(patient.language)
+
+
 async def ask_language(turn: Turn, patient: Patient) -> None:
     """Answer /language."""
     protocol = await protocol_in_use(turn.db, patient.protocol_id)

@@ -11,7 +11,7 @@ from bot.turn import Screen, Turn
 from diary import Actor, Patient, PatientStatus
 from diary.enrolment import change_status
 from diary.joining import remember
-from diary.notes import keep_note, pass_note_on
+from diary.notes import keep_note, pass_note_on, team_can_be_told
 from diary.protocols import protocol_in_use
 from protocol.answers import looks_like_a_score
 from protocol.errors import UnknownCodeError, WrongCallError
@@ -128,11 +128,11 @@ async def _awaited(turn: Turn, patient: Patient, awaiting: Mapping[str, object])
             await answering.correct(turn, patient, slot, value, reason)
         case "side-effect":
             await _keep(turn, patient, "side-effect")
-            await turn.say(await _side_effect_kept(turn, patient))
+            await turn.say(await _passed_on(turn, patient, "side-effect"))
         case _:
             slot_id = awaiting.get("slot")
             await _keep(turn, patient, "note", slot_id=int(str(slot_id)) if slot_id is not None else None)
-            await turn.say(Screen(turn.words("note.kept")))
+            await turn.say(await _passed_on(turn, patient, "note"))
 
 
 async def _keep(turn: Turn, patient: Patient, kind: str, *, text: str = "", slot_id: int | None = None) -> int:
@@ -149,10 +149,17 @@ async def _keep(turn: Turn, patient: Patient, kind: str, *, text: str = "", slot
     return kept.note_id
 
 
-async def _side_effect_kept(turn: Turn, patient: Patient) -> Screen:
-    protocol = await protocol_in_use(turn.db, patient.protocol_id)
-    emergency = protocol.trial.emergency.in_language(patient.language)
-    return Screen("\n\n".join([turn.words("side-effect.kept"), emergency]))
+async def _passed_on(turn: Turn, patient: Patient, kind: str) -> Screen:
+    """The receipt for what goes to the study team; where nobody there has a chat yet, it does not say they know."""
+    if not await team_can_be_told(turn.db, patient_id=patient.id):
+        return await _with_emergency(turn, patient, "note.nobody-told")
+    if kind == "side-effect":
+        return await _with_emergency(turn, patient, "side-effect.kept")
+    return Screen(turn.words("note.kept"))
+
+
+async def _with_emergency(turn: Turn, patient: Patient, key: str) -> Screen:
+    return Screen("\n\n".join([turn.words(key), await joining.emergency(turn, patient)]))
 
 
 async def edited(turn: Turn) -> None:
@@ -194,8 +201,7 @@ async def _text_asked(turn: Turn, patient: Patient, rest: str, *, kind: str) -> 
     """Take the text that came with the command, or ask for it."""
     if rest:
         await _keep(turn, patient, kind, text=rest)
-        kept = await _side_effect_kept(turn, patient) if kind == "side-effect" else Screen(turn.words("note.kept"))
-        await turn.say(kept)
+        await turn.say(await _passed_on(turn, patient, kind))
     elif turn.person is not None:
         await remember(turn.db, turn.person.contact.id, {"for": kind, "at": turn.now.isoformat()})
         await turn.say(Screen(turn.words(f"{kind}.ask")))
@@ -214,8 +220,7 @@ async def _pass_on_tapped(turn: Turn, patient: Patient, press: Press) -> None:
     await pass_note_on(
         turn.db, patient_id=patient.id, note_id=press.number(0), side_effect=as_side_effect, now=turn.now
     )
-    kept = await _side_effect_kept(turn, patient) if as_side_effect else Screen(turn.words("note.kept"))
-    await turn.show(kept)
+    await turn.show(await _passed_on(turn, patient, "side-effect" if as_side_effect else "note"))
 
 
 async def _left_tapped(turn: Turn, _patient: Patient, _press: Press) -> None:
@@ -263,10 +268,7 @@ async def _nothing_changed(turn: Turn, _patient: Patient, _press: Press) -> None
 
 
 async def _help(turn: Turn, patient: Patient, _rest: str) -> None:
-    protocol = await protocol_in_use(turn.db, patient.protocol_id)
-    await turn.say(
-        Screen("\n\n".join([turn.words("help"), protocol.trial.emergency.in_language(patient.language)]))
-    )
+    await turn.say(await _with_emergency(turn, patient, "help"))
 
 
 async def _privacy(turn: Turn, patient: Patient, _rest: str) -> None:

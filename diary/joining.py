@@ -2,20 +2,23 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from diary.alerts import raise_alert
 from diary.enrolment import check_zone
 from diary.ledger import replan
 from diary.protocols import protocol_of
-from diary.roles import Act, allow
+from diary.roles import Act, actor_in, allow, may
 from protocol.errors import InviteError, NotAllowedError, WrongCallError
 from protocol.lifecycle import PatientStatus
-from storage import contacts, patients, people, sends
+from storage import alerts, contacts, patients, people, sends
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Contact, Invite, Patient, StaffMember
+
+# As long as one that is told when it is raised.
+_NOTICE_LASTS = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,27 @@ async def _join(db: Database, conn: Connection, *, bot_id: int, chat_id: int, to
     person = await _person(conn, bound) if bound else None
     if person is None:
         raise InviteError("unknown")
+    if person.staff is not None:
+        await _tell_what_is_open(conn, person.staff, now=now)
     return person
+
+
+async def _tell_what_is_open(conn: Connection, member: StaffMember, *, now: datetime) -> None:
+    """Give a newcomer to the team every open alert of their sites: it may be that nobody was told of them."""
+    actor = await actor_in(conn, member)
+    if not may(actor, Act.TAKE_ALERTS):
+        return
+    for alert in reversed(await alerts.alerts(conn, site_ids=actor.sites)):
+        # Keyed as `raise_alert` keys it: whoever was told in an earlier chat is not told twice.
+        await sends.add_notice(
+            conn,
+            staff_id=member.id,
+            kind="alert",
+            key=f"alert:{alert.id}",
+            details={"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details},
+            at=now,
+            expires_at=now + _NOTICE_LASTS,
+        )
 
 
 async def _check(conn: Connection, invite: Invite, *, now: datetime) -> None:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from diary.alerts import raise_alert
+from diary.alerts import TOLD, raise_alert
 from diary.answers import Arrival
 from protocol.calendar import zone_of
-from storage import entries, patients
+from storage import entries, patients, people
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 
@@ -118,6 +118,13 @@ async def _add(
         },
         audit=audit,
     )
+
+
+async def team_can_be_told(db: Database, *, patient_id: int) -> bool:
+    """Whether what a patient passes on reaches anybody of the site's team now; it is kept for them anyhow."""
+    async with db.read() as conn:
+        patient = await patients.patient_by_id(conn, patient_id)
+        return await people.team_can_be_told(conn, patient.site_id, TOLD)
 
 
 async def text_of_note(db: Database, note_id: int) -> str:

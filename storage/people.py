@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -130,17 +130,26 @@ async def site_ids_of(conn: Connection, staff_id: int) -> frozenset[int]:
 
 async def staff_to_tell(conn: Connection, site_id: int, roles: Sequence[str]) -> list[StaffMember]:
     """Those in these roles who have a chat and may know of a patient at this site."""
+    return [StaffMember.of(row) for row in await conn.execute(_to_tell(site_id, roles))]
+
+
+async def team_can_be_told(conn: Connection, site_id: int, roles: Sequence[str]) -> bool:
+    """Whether any of those to tell has a chat that messages reach."""
+    reached = _to_tell(site_id, roles).where(tables.contacts.c.reachable == "yes").limit(1)
+    return (await conn.execute(reached)).first() is not None
+
+
+def _to_tell(site_id: int, roles: Sequence[str]) -> Select[*tuple[Any, ...]]:
     bound = select(tables.staff_sites.c.site_id).where(tables.staff_sites.c.staff_id == tables.staff.c.id)
     here = bound.where(tables.staff_sites.c.site_id == site_id)
     unbound_administrator = (tables.staff.c.role == "administrator") & ~bound.exists()
-    rows = await conn.execute(
+    return (
         select(*_STAFF)
         .join(tables.contacts, tables.contacts.c.staff_id == tables.staff.c.id)
         .where(tables.staff.c.disabled_at.is_(None), tables.staff.c.role.in_(roles))
         .where(here.exists() | unbound_administrator)
         .order_by(tables.staff.c.code)
     )
-    return [StaffMember.of(row) for row in rows]
 
 
 async def add_protocol(

@@ -205,6 +205,7 @@ async def test_two_doses_close_together_ask_whether_it_is_the_same(world: World)
 
 
 async def test_a_note_under_a_receipt_belongs_to_its_slot(world: World):
+    await world.nurse()
     amina = await world.patient()
     await world.go_to(cairo("2026-11-24 20:00"))
     await world.tap(amina, "7", "Add a note")

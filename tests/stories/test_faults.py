@@ -96,6 +96,7 @@ async def test_a_receipt_waits_for_telegram_and_nobody_is_told_that_something_we
 
 
 async def test_the_typed_reason_and_the_side_effect_survive_a_failed_reply(world: World):
+    await world.nurse()
     amina = await world.patient()
     await world.type(amina, "/sideeffect")
     world.telegram.faults.next(faults.unreachable(), method="sendMessage", chat_id=amina.id)

@@ -47,6 +47,7 @@ async def test_a_crash_after_the_record_and_before_the_receipt_records_once(stop
 async def test_a_crash_between_a_side_effect_and_its_reply_keeps_it_a_side_effect(stopped: World):
     world = stopped
     async with serving(world):
+        await world.nurse()
         amina = await world.patient()
         await world.type(amina, "/sideeffect")
         world.telegram.faults.always(faults.slow(30), method="sendMessage", chat_id=amina.id)
