@@ -120,7 +120,8 @@ def _holds(rule: Rule, slots: Sequence[Slot], held: Mapping[int, Entry]) -> str 
     """The key of the stretch a rule is true for (so that it calls once a stretch), or None."""
     match rule.kind:
         case "silent-days":
-            return _silent(slots, rule.days or 0)
+            # What staff typed in is neither the patient's silence nor the end of it.
+            return _silent([slot for slot in slots if slot.answered_as != "staff"], rule.days or 0)
         case "missed-doses":
             return _all_missed([slot for slot in slots if slot.kind == "dose"], rule.doses or 0)
         case "pain-at-least":

@@ -1,4 +1,4 @@
-"""Verbs of a patient about a slot: answer, answer later, correct. Each is idempotent by slot."""
+"""Verbs about a slot: patients answer, answer later, correct; staff enter, correct. Each is idempotent by slot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,16 @@ from enum import StrEnum
 from typing import Any
 
 from diary.protocols import protocol_of
+from diary.roles import Act, patient_for
 from protocol.calendar import out_of_quiet_hours
-from protocol.errors import UnknownCodeError, WrongCallError
+from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
 from protocol.model import Protocol
 from storage import entries, sends, service
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Entry, Slot
+from storage.tables import TOLD_STAFF
 
 LATER = timedelta(minutes=30)
 
@@ -43,7 +45,7 @@ def not_taken(reason: str | None) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How an answer came: by button, text or staff, when it was said (None for taps) and received.
+    """How an answer came: by button or text, or told to staff; when it was said (None for taps) and received.
 
     `key` names the update it came in, the same when that is handled again after a crash.
     """
@@ -104,22 +106,44 @@ async def record_answer(
         if answer.answer == "taken" and not surely and await _too_soon(conn, protocol, slot, arrival.given_at):
             return Recorded(Verdict.SAME_DOSE, slot)
         kind = await _kind(conn, slot, arrival.given_at)
-        audit = await write_audit(
-            conn,
-            Audit(
-                now,
-                Actor("patient", patient_id),
-                "record answer",
-                patient_id,
-                {"slot": slot.id, "answer": answer.answer, "score": answer.score, "kind": kind},
-            ),
-        )
-        values = _entry_values(slot, answer, arrival, kind=kind, now=now)
-        entry_id = await entries.add_entry(conn, values, audit=audit)
-        assert entry_id is not None  # one writer at a time, and the slot had no answer
-        await ledger.mark_answered(conn, slot.id, entry_id, kind=kind, audit=audit)
+        details = {"slot": slot.id, "answer": answer.answer, "score": answer.score, "kind": kind}
+        audit = Audit(now, Actor("patient", patient_id), "record answer", patient_id, details)
+        entry = await _record(conn, slot, answer, arrival, kind=kind, audit=audit)
         asked_in = await sends.settle_answered(conn, slot.id, slot.patient_id, now=now)
-        return Recorded(Verdict.RECORDED, slot, Entry(id=entry_id, **values), asked_in)
+        return Recorded(Verdict.RECORDED, slot, entry, asked_in)
+
+
+async def enter_answer(
+    db: Database,
+    *,
+    code: str,
+    slot_id: int,
+    answer: Answer,
+    source: str,
+    said_at: datetime | None,
+    actor: Actor,
+    now: datetime,
+) -> Recorded:
+    """Record what a patient told staff about any slot that has opened, also when its window has closed."""
+    if source not in TOLD_STAFF:
+        raise WrongCallError(f"An answer reaches staff by {', '.join(TOLD_STAFF)}; {source} is none of these.")
+    if said_at is not None and said_at > now:
+        raise WrongCallError("An answer cannot have been given in the future; check the day and the time.")
+    async with db.write() as conn:
+        patient = await patient_for(conn, code, actor, Act.ENTER_ANSWER)
+        slot = await _own_slot(conn, patient.id, slot_id, now=now)
+        arrival = Arrival(source, now, said_at)
+        if slot.answered_by is not None:
+            return await _answered_before(conn, slot, answer, arrival)
+        _check_answer(await protocol_of(db, conn, slot.protocol_id), slot, answer)
+        if slot.cancelled_because is not None or now < slot.opens_at:
+            return Recorded(Verdict.CANCELLED if slot.cancelled_because else Verdict.NOT_YET, slot)
+        details = {"slot": slot.id, "answer": answer.answer, "score": answer.score, "source": source}
+        audit = Audit(now, actor, "enter answer", patient.id, details)
+        # That a message of unknown fate arrived is not proved by an answer on paper: sends stay as they are.
+        return Recorded(
+            Verdict.RECORDED, slot, await _record(conn, slot, answer, arrival, kind="staff", audit=audit)
+        )
 
 
 async def correct_answer(
@@ -144,27 +168,42 @@ async def correct_answer(
         _check_answer(protocol, slot, answer)
         if arrival.given_at > held.recorded_at + protocol.trial.correction:
             return Recorded(Verdict.CLOSED, slot, held)
-        audit = await write_audit(
-            conn,
-            Audit(
-                now,
-                Actor("patient", patient_id),
-                "correct answer",
-                patient_id,
-                {
-                    "slot": slot.id,
-                    "old": {"answer": held.answer, "score": held.score, "skip_reason": held.skip_reason},
-                    "new": {"answer": answer.answer, "score": answer.score, "skip_reason": answer.skip_reason},
-                },
-                reason,
-            ),
+        by = Actor("patient", patient_id)
+        entry = await _supersede(conn, slot, held, answer, arrival, reason=reason, actor=by, now=now)
+        return Recorded(Verdict.RECORDED, slot, entry)
+
+
+async def correct_entry(
+    db: Database,
+    *,
+    code: str,
+    slot_id: int,
+    entry_id: int,
+    answer: Answer,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> Recorded:
+    """Supersede, as staff, the entry they saw, at any time; ConflictError where another one was faster."""
+    if not reason.strip():
+        raise WrongCallError("A correction needs its reason; write a few words.")
+    async with db.write() as conn:
+        patient = await patient_for(conn, code, actor, Act.CORRECT_ANSWER)
+        slot = await _own_slot(conn, patient.id, slot_id, now=now)
+        seen = await entries.entry_of_slot(conn, slot.id, entry_id)
+        if seen is None:
+            raise UnknownCodeError("There is no such entry.")
+        if _is(seen, answer) and slot.answered_by == seen.id:
+            return Recorded(Verdict.ALREADY, slot, seen)
+        if (later := await entries.successor_of(conn, seen.id)) is not None:
+            if _is(later, answer) and later.change_reason == reason:
+                return Recorded(Verdict.ALREADY, slot, later)
+            raise ConflictError
+        _check_answer(await protocol_of(db, conn, slot.protocol_id), slot, answer)
+        entry = await _supersede(
+            conn, slot, seen, answer, Arrival("staff", now), reason=reason, actor=actor, now=now
         )
-        values = _entry_values(slot, answer, arrival, kind=held.kind, now=now)
-        values |= {"supersedes": held.id, "change_reason": reason}
-        entry_id = await entries.add_entry(conn, values, audit=audit)
-        assert entry_id is not None  # one writer at a time, and the held entry is the last of its chain
-        await ledger.mark_answered(conn, slot.id, entry_id, kind=None, audit=audit)
-        return Recorded(Verdict.RECORDED, slot, Entry(id=entry_id, **values))
+        return Recorded(Verdict.RECORDED, slot, entry)
 
 
 async def answer_later(db: Database, *, patient_id: int, slot_id: int, now: datetime) -> datetime | None:
@@ -182,6 +221,42 @@ async def answer_later(db: Database, *, patient_id: int, slot_id: int, now: date
         )
         await ledger.snooze(conn, slot.id, until=again_at, audit=audit)
         return again_at
+
+
+async def _record(
+    conn: Connection, slot: Slot, answer: Answer, arrival: Arrival, *, kind: str, audit: Audit
+) -> Entry:
+    """The first entry of a slot, with its line in the trail."""
+    line = await write_audit(conn, audit)
+    values = _entry_values(slot, answer, arrival, kind=kind, now=audit.at)
+    entry_id = await entries.add_entry(conn, values, audit=line)
+    assert entry_id is not None  # one writer at a time, and the slot had no answer
+    await ledger.mark_answered(conn, slot.id, entry_id, kind=kind, audit=line)
+    return Entry(id=entry_id, **values)
+
+
+async def _supersede(
+    conn: Connection,
+    slot: Slot,
+    held: Entry,
+    answer: Answer,
+    arrival: Arrival,
+    *,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> Entry:
+    """An entry in place of the one that held, with old and new value in the trail; its punctuality stays."""
+    old = {"answer": held.answer, "score": held.score, "skip_reason": held.skip_reason}
+    new = {"answer": answer.answer, "score": answer.score, "skip_reason": answer.skip_reason}
+    details = {"slot": slot.id, "old": old, "new": new}
+    audit = await write_audit(conn, Audit(now, actor, "correct answer", slot.patient_id, details, reason))
+    values = _entry_values(slot, answer, arrival, kind=held.kind, now=now)
+    values |= {"supersedes": held.id, "change_reason": reason}
+    entry_id = await entries.add_entry(conn, values, audit=audit)
+    assert entry_id is not None  # one writer at a time, and the held entry is the last of its chain
+    await ledger.mark_answered(conn, slot.id, entry_id, kind=None, audit=audit)
+    return Entry(id=entry_id, **values)
 
 
 async def _answered_before(conn: Connection, slot: Slot, answer: Answer, arrival: Arrival) -> Recorded:
@@ -266,6 +341,11 @@ def _says_the_same(entry: Entry, answer: Answer) -> bool:
     return (entry.answer, entry.score) == (answer.answer, answer.score) and (
         answer.skip_reason is None or entry.skip_reason == answer.skip_reason
     )
+
+
+def _is(entry: Entry, answer: Answer) -> bool:
+    """Whether an entry says exactly this, a reason left out included."""
+    return Answer(entry.answer, entry.score, entry.skip_reason) == answer
 
 
 async def look_at(db: Database, *, patient_id: int, slot_id: int, now: datetime) -> tuple[Slot, Entry | None]:

@@ -30,6 +30,13 @@ class AlreadyThereError(DaybookError):
     """The code is taken."""
 
 
+class ConflictError(DaybookError):
+    """What was to be changed is no longer what its changer saw; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("This was changed meanwhile by somebody else; look again, then change it.")
+
+
 class NotAllowedError(DaybookError):
     """This actor may not do this, or the state does not permit it."""
 

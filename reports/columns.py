@@ -17,7 +17,7 @@ from storage import extracts
 from storage.extracts import Wanted
 from storage.records import Record
 from storage.states import SlotState
-from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS
+from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, SOURCES
 
 Cell: TypeAlias = str | int | date | datetime | None
 
@@ -243,7 +243,12 @@ ENTRIES = File(
             ENTRY_KINDS,
             "kind",
         ),
-        _text("source", "How it came: button, text or staff."),
+        _code(
+            "source",
+            "How it came: the patient's own button or text; by phone, on paper or at a visit to staff; "
+            "staff: a correction of theirs.",
+            SOURCES,
+        ),
         _code("recorded_by", "Who recorded it.", ACTOR_KINDS, "actor"),
         _text("staff", "Code of the staff member, where one recorded it."),
         _HOLDS,
@@ -252,7 +257,11 @@ ENTRIES = File(
         _text("change_reason", "Reason given for the correction."),
         *_due(),
         *_times("prompted", "When the first message for the slot had gone out.", "prompted_at"),
-        *_times("said", "When the patient sent the message, by Telegram's clock; empty for a button.", "said_at"),
+        *_times(
+            "said",
+            "When the patient sent the message, by Telegram's clock, or told staff; empty for a button.",
+            "said_at",
+        ),
         *_times("received", "When it reached Daybook.", "received_at"),
         *_times("recorded", "When it was written down.", "recorded_at"),
     ),

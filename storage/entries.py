@@ -15,7 +15,10 @@ from storage.writing import insert_once
 _e, _n = tables.entries, tables.notes
 _ENTRY = columns_of(Entry, _e)
 _BY_ID = select(*_ENTRY).where(_e.c.id == bindparam("entry_id"))
+_SUCCESSOR = select(*_ENTRY).where(_e.c.supersedes == bindparam("entry_id"))
 _BY_ARRIVAL = select(*_ENTRY).where(_e.c.arrival == bindparam("arrival"))
+# Written out, since SQLite takes a partial index only for a condition it can read.
+_SAID = _e.c.source.in_([literal_column(f"'{source}'") for source in tables.OWN_SOURCES])
 # The slot's own id goes first: there is no index by answer, and without it every slot there is would be read.
 _HOLDS = and_(tables.slots.c.id == _e.c.slot_id, tables.slots.c.answered_by == _e.c.id)
 
@@ -32,6 +35,18 @@ async def entry_by_id(conn: Connection, entry_id: int) -> Entry:
     return Entry.of((await conn.execute(_BY_ID, {"entry_id": entry_id})).one())
 
 
+async def entry_of_slot(conn: Connection, slot_id: int, entry_id: int) -> Entry | None:
+    """An entry of this slot, in force or superseded; None where the id is another slot's or nobody's."""
+    found = (await conn.execute(_BY_ID.where(_e.c.slot_id == slot_id), {"entry_id": entry_id})).one_or_none()
+    return Entry.of(found) if found else None
+
+
+async def successor_of(conn: Connection, entry_id: int) -> Entry | None:
+    """The entry that supersedes this one."""
+    found = (await conn.execute(_SUCCESSOR, {"entry_id": entry_id})).one_or_none()
+    return Entry.of(found) if found else None
+
+
 async def entry_by_arrival(conn: Connection, arrival: str) -> Entry | None:
     """The entry that an update made when it was handled before."""
     found = (await conn.execute(_BY_ARRIVAL, {"arrival": arrival})).one_or_none()
@@ -45,11 +60,11 @@ async def current_entries(conn: Connection, patient_id: int) -> dict[int, Entry]
 
 
 async def last_taken(conn: Connection, patient_id: int, item: str) -> Entry | None:
-    """The latest dose of an item the patient says was taken."""
+    """The latest dose of an item the patient says was taken; when one told to staff was taken nobody knows."""
     query = (
         select(*_ENTRY)
         .join(tables.slots, _HOLDS)
-        .where(_e.c.patient_id == patient_id, tables.slots.c.item == item, _e.c.answer == "taken")
+        .where(_e.c.patient_id == patient_id, tables.slots.c.item == item, _e.c.answer == "taken", _SAID)
         .order_by(_e.c.received_at.desc())
         .limit(1)
     )
@@ -59,14 +74,13 @@ async def last_taken(conn: Connection, patient_id: int, item: str) -> Entry | No
 
 def last_said_at() -> ColumnElement[Any]:
     """When the patient of the row last answered anything; what staff recorded is not the patient's answer."""
-    # Written out, since SQLite takes a partial index only for a condition it can read.
-    said = _e.c.source != literal_column("'staff'")
-    return select(func.max(_e.c.received_at)).where(_e.c.patient_id == tables.patients.c.id, said).scalar_subquery()
+    mine = _e.c.patient_id == tables.patients.c.id
+    return select(func.max(_e.c.received_at)).where(mine, _SAID).scalar_subquery()
 
 
 async def last_entry_at(conn: Connection, patient_id: int) -> datetime | None:
-    """When the patient last answered anything."""
-    query = select(func.max(_e.c.received_at)).where(_e.c.patient_id == patient_id, _e.c.source != "staff")
+    """When the patient last answered anything; what staff recorded is not the patient's answer."""
+    query = select(func.max(_e.c.received_at)).where(_e.c.patient_id == patient_id, _SAID)
     at: datetime | None = (await conn.execute(query)).scalar_one()
     return at
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, bindparam, exists, func, select
+from sqlalchemy import CTE, ColumnElement, Select, bindparam, exists, func, or_, select
 
 from protocol.lifecycle import PatientStatus
 from storage import tables
@@ -103,7 +103,8 @@ def _once(stopped: Select[Any], site_ids: frozenset[int] | None) -> CTE:
     return stopped.cte("stopped").prefix_with("MATERIALIZED")
 
 
-_SILENT = _stopped()
+# What staff typed in is neither the patient's silence nor the end of it.
+_SILENT = _stopped(or_(_s.c.answered_as.is_(None), _s.c.answered_as != "staff"))
 _DOSE = _s.c.kind == "dose"
 _coming = _s.alias("coming")
 # When the capsules are over there is nothing left to be done about them.

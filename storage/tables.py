@@ -68,6 +68,10 @@ ACTOR_KINDS = ("patient", "staff", "system")
 ROLES = ("administrator", "coordinator", "investigator", "monitor", "statistician")
 ENTRY_KINDS = ("on time", "late", "after outage", "early", "staff")
 ANSWERS = ("score", "taken", "not-taken")
+# How an answer comes: from the patient's own hand, told to staff, or, of a correction alone, from staff themselves.
+OWN_SOURCES = ("button", "text")
+TOLD_STAFF = ("phone", "paper", "visit")
+SOURCES = (*OWN_SOURCES, *TOLD_STAFF, "staff")
 NOTE_KINDS = ("note", "side-effect", "unread")
 REACHABLE = ("yes", "blocked", "gone")
 
@@ -286,7 +290,7 @@ entries = _table(
     Index(None, "slot_id"),
     Index(None, "patient_id", "recorded_at"),
     # When a patient last said something: what staff recorded is not the patient's answer.
-    _index_of_some("entries_said", "patient_id", "received_at", where="source != 'staff'"),
+    _index_of_some("entries_said", "patient_id", "received_at", where="source IN ('button', 'text')"),
 )
 
 notes = _table(

@@ -6,6 +6,7 @@ import pytest
 
 from diary import SYSTEM, Actor, PatientStatus
 from diary.alerts import close_alert, see_alert
+from diary.answers import correct_entry, enter_answer, scored
 from diary.enrolment import add_patient, change_status, erase_patient, invite_patient, move_phase
 from diary.joining import choose_time, choose_zone
 from diary.roles import MAY, Act, Role, actor_of, may
@@ -36,6 +37,12 @@ def verbs(stage, patient, actor):
         Act.CHANGE_STATUS: lambda: change_status(db, status=PatientStatus.PAUSED, reason="r", **who),
         Act.WITHDRAW: lambda: change_status(db, status=PatientStatus.WITHDRAWN, reason="r", **who),
         Act.ERASE: lambda: erase_patient(db, reason="r", **code),
+        Act.ENTER_ANSWER: lambda: enter_answer(
+            db, slot_id=1, answer=scored(3), source="phone", said_at=None, **code
+        ),
+        Act.CORRECT_ANSWER: lambda: correct_entry(
+            db, slot_id=1, entry_id=1, answer=scored(3), reason="r", **code
+        ),
         Act.TAKE_ALERTS: lambda: see_alert(db, alert_id=1, actor=actor, now=now),
     }  # fmt: skip
 

@@ -126,8 +126,8 @@ def upgrade() -> None:
             "entries_said",
             ["patient_id", "received_at"],
             unique=False,
-            sqlite_where=sa.text("source != 'staff'"),
-            postgresql_where=sa.text("source != 'staff'"),
+            sqlite_where=sa.text("source IN ('button', 'text')"),
+            postgresql_where=sa.text("source IN ('button', 'text')"),
         )
 
     with op.batch_alter_table("patients", schema=None) as batch_op:
