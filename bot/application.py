@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 import structlog
-from telegram import ChatMember, Update
+from telegram import ChatMember, Update, User
 from telegram.error import RetryAfter, TelegramError
 from telegram.ext import (
     Application,
@@ -31,7 +31,7 @@ from bot.limiter import Lane, Pacer
 from bot.outcomes import classify, wait_of
 from bot.request import LeanRequest, loads_leniently
 from bot.turn import Screen, Turn
-from bot.words import languages, words_in
+from bot.words import Words, languages, words_in
 from diary import Database
 from diary.alerts import note_reachable, note_unreachable
 from diary.arrivals import Waiting, finish, may_pass, set_aside
@@ -192,14 +192,13 @@ class Chat:
         person = await who_is(self.db, bot_id=self.bot.id, chat_id=chat_id)
         if person is not None and person.contact.reachable != "yes":
             await note_reachable(self.db, contact_id=person.contact.id, now=now)
-        spoken = _language_of(person) if person else user.language_code if user else None
         return Turn(
             update=update,
             bot=self.bot,
             db=self.db,
             buttons=Buttons(self.db.keys, self.bot.id),
             chat_id=chat_id,
-            words=words_in(spoken if spoken in languages() else "en"),
+            words=_words_for(person, user),
             inbox_id=_HANDLING.get().inbox_id,
             received_at=_HANDLING.get().received_at,
             now=now,
@@ -228,10 +227,20 @@ class Chat:
         chat = update.effective_chat
         if chat is None or chat.type == "private":
             return
+        await self._say_why_it_leaves(chat.id, update.effective_user)
         try:
             await self.bot.leave_chat(chat.id)
         except TelegramError as error:
             log.info("group_not_left", error=type(error).__name__)
+
+    async def _say_why_it_leaves(self, group_id: int, user: User | None) -> None:
+        """Say in the language of whoever brought the bot here what it is for; it names no study and nobody."""
+        person = await who_is(self.db, bot_id=self.bot.id, chat_id=user.id) if user else None
+        words = _words_for(person, user)
+        try:
+            await self.bot.send_message(group_id, words("group.private-only"), rate_limit_args=Lane.NOTICE)
+        except TelegramError as error:
+            log.info("group_not_told", error=type(error).__name__)
 
 
 async def tapped(turn: Turn) -> None:
@@ -322,6 +331,12 @@ async def _note_failure(_update: object, context: CallbackContext[Any, Any, Any,
     """Hand a handler's failure to whoever decides what becomes of the update."""
     if context.error is not None:
         _HANDLING.get().failures.append(context.error)
+
+
+def _words_for(person: Person | None, user: User | None) -> Words:
+    """The words somebody is spoken to in: their own choice, else what their Telegram says."""
+    spoken = _language_of(person) if person else user.language_code if user else None
+    return words_in(spoken if spoken in languages() else "en")
 
 
 def _language_of(person: Person | None) -> str:

@@ -58,7 +58,7 @@ async def _welcome(turn: Turn, patient: Patient | None) -> None:
 async def _where_things_stand(turn: Turn, patient: Patient) -> Screen:
     words = words_in(patient.language)
     if patient.status is PatientStatus.WITHDRAWN:
-        return Screen(words("status.left"))
+        return await left_screen(turn, patient)
     if patient.status is PatientStatus.PAUSED:
         return Screen(words("status.paused"), ((((words("button.resume")), turn.data("v")),),))
     return Screen("\n".join([words("status.active"), await next_reminder(turn, patient)]))
@@ -83,6 +83,11 @@ def consent_text(protocol: Protocol, language: str) -> str:
     """The words a patient agrees to; their fingerprint is kept with the answer."""
     trial = protocol.trial
     return f"{trial.consent.in_language(language)}\n\n{trial.emergency.in_language(language)}"
+
+
+async def left_screen(turn: Turn, patient: Patient) -> Screen:
+    """For whoever has left: nothing is kept any more, and whom to call."""
+    return Screen("\n\n".join([words_in(patient.language)("status.left"), await emergency(turn, patient)]))
 
 
 async def emergency(turn: Turn, patient: Patient) -> str:
@@ -111,10 +116,11 @@ async def language_chosen(turn: Turn, patient: Patient, press: Press) -> None:
 
 
 async def consent_given(turn: Turn, patient: Patient, _press: Press) -> None:
-    """Keep *I agree* and go on to the clock on the patient's wall."""
+    """Keep *I agree* and go on to the clock on the patient's wall; what was agreed to can be read again."""
     patient = await _decide(turn, patient, agreed=True)
     words = words_in(patient.language)
-    await turn.show(Screen(words("consent.thanks")))
+    await turn.settle()
+    await turn.say(Screen(words("consent.thanks")))
     await turn.say(await _zone_screen(turn, patient, newcomer=True))
 
 
@@ -159,7 +165,8 @@ async def zone_denied(turn: Turn, patient: Patient, press: Press) -> None:
         (words.time(turn.now + timedelta(minutes=minutes)), turn.data("zo", press.arguments[0], minutes))
         for minutes in offsets(turn.now)
     ]
-    await turn.show(Screen(words("zone.which-time"), _in_rows(times, 4)))
+    back = ((words("button.back"), turn.data("wz", press.arguments[0])),)
+    await turn.show(Screen(words("zone.which-time"), (*_in_rows(times, 4), back)))
 
 
 async def offset_chosen(turn: Turn, patient: Patient, press: Press) -> None:
@@ -167,7 +174,8 @@ async def offset_chosen(turn: Turn, patient: Patient, press: Press) -> None:
     words = words_in(patient.language)
     flow, minutes = press.arguments[0], press.number(1)
     places = [(words.place(zone), turn.data("zc", flow, zone)) for zone in places_at(minutes, turn.now)]
-    await turn.show(Screen(words("zone.which-place"), _in_rows(places, 2)))
+    back = ((words("button.back"), turn.data("zn", flow)),)
+    await turn.show(Screen(words("zone.which-place"), (*_in_rows(places, 2), back)))
 
 
 async def place_chosen(turn: Turn, patient: Patient, press: Press) -> None:
@@ -200,9 +208,9 @@ async def ask_settings(turn: Turn, patient: Patient) -> None:
     await turn.say(Screen(words("time.what"), tuple(rows)))
 
 
-async def zone_asked(turn: Turn, patient: Patient, _press: Press) -> None:
-    """Ask for the zone again."""
-    await turn.show(await _zone_screen(turn, patient, newcomer=False))
+async def zone_asked(turn: Turn, patient: Patient, press: Press) -> None:
+    """Ask for the zone again: from /time, or back from the list of clocks."""
+    await turn.show(await _zone_screen(turn, patient, newcomer="n" in press.arguments))
 
 
 async def time_asked(turn: Turn, patient: Patient, press: Press) -> None:

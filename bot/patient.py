@@ -5,6 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
+from telegram import Message
+from telegram.constants import MessageType
+from telegram.helpers import effective_message_type
+
 from bot import answering, joining, looking_back
 from bot.buttons import Press
 from bot.turn import Screen, Turn
@@ -21,6 +25,8 @@ _LONGEST_REASON: Final = 500
 # Tomorrow's "7" is a rating, whatever was announced today.
 _AWAITED_FOR: Final = timedelta(hours=1)
 _CODE_LENGTHS: Final = range(8, 12)
+# Where the Bot API's own word is not what people say.
+_IN_WORDS: Final = {"voice": "voice message", "video_note": "video message", "document": "file"}
 
 
 async def started(turn: Turn) -> None:
@@ -43,7 +49,7 @@ async def tapped(turn: Turn, patient: Patient, press: Press) -> None:
     if act is None:
         await turn.toast(turn.words("button.stale"), alert=True)
     elif patient.status is PatientStatus.WITHDRAWN:
-        await turn.show(Screen(turn.words("status.left")))
+        await turn.show(await joining.left_screen(turn, patient))
     elif patient.status is PatientStatus.INVITED and press.act not in _BEFORE_JOINING:
         await turn.show(await joining.consent_screen(turn, patient))
     else:
@@ -59,10 +65,8 @@ async def commanded(turn: Turn, patient: Patient, name: str, rest: str) -> None:
     command = _COMMANDS.get(name)
     if name in ("help", "privacy") and command is not None:
         await command(turn, patient, rest)
-    elif patient.status is PatientStatus.INVITED:
-        await turn.say(await joining.consent_screen(turn, patient))
-    elif patient.status is PatientStatus.WITHDRAWN:
-        await turn.say(Screen(turn.words("status.left")))
+    elif await _kept_out(turn, patient):
+        return
     elif command is None:
         await turn.say(Screen(turn.words("command.unknown")))
     else:
@@ -71,22 +75,35 @@ async def commanded(turn: Turn, patient: Patient, name: str, rest: str) -> None:
 
 async def wrote(turn: Turn, patient: Patient) -> None:
     """A plain text: what was asked for in words, a score, or something to offer to the study team."""
-    awaiting = await _still_awaited(turn, patient)
-    if patient.status is PatientStatus.INVITED:
-        await _keep(turn, patient, "unread")
-        await turn.say(await joining.consent_screen(turn, patient))
-    elif awaiting is not None and turn.person is not None:
-        try:
-            await _awaited(turn, patient, awaiting)
-        except (UnknownCodeError, WrongCallError, KeyError, IndexError, ValueError):
-            await _number_or_note(turn, patient)  # what it was about is no more: the slot was planned away
-        # Forgotten last: were the reply to fail, a second try would take a side effect for small talk.
-        await remember(turn.db, turn.person.contact.id, None)
-    elif patient.status is PatientStatus.WITHDRAWN:
-        await _keep(turn, patient, "unread")
-        await turn.say(Screen(turn.words("status.left")))
-    else:
+    if await _kept_out(turn, patient):
+        return
+    if not await _taken_as_awaited(turn, patient):
         await _number_or_note(turn, patient)
+
+
+async def _kept_out(turn: Turn, patient: Patient) -> bool:
+    """Answer somebody who does not take part; what they write is not kept, since nobody would be told of it."""
+    if patient.status is PatientStatus.INVITED:
+        await turn.say(await joining.consent_screen(turn, patient))
+    elif patient.status is PatientStatus.WITHDRAWN:
+        await turn.say(await joining.left_screen(turn, patient))
+    else:
+        return False
+    return True
+
+
+async def _taken_as_awaited(turn: Turn, patient: Patient) -> bool:
+    """Take a text as what was asked for in words; False where nothing was, or only about what is no more."""
+    awaiting = await _still_awaited(turn, patient)
+    if awaiting is None or turn.person is None:
+        return False
+    try:
+        await _awaited(turn, patient, awaiting)
+    except (UnknownCodeError, WrongCallError, KeyError, IndexError, ValueError):
+        awaiting = None  # the slot was planned away
+    # Forgotten last: were the reply to fail, a second try would take a side effect for small talk.
+    await remember(turn.db, turn.person.contact.id, None)
+    return awaiting is not None
 
 
 async def _still_awaited(turn: Turn, patient: Patient) -> Mapping[str, object] | None:
@@ -104,10 +121,10 @@ async def _number_or_note(turn: Turn, patient: Patient) -> None:
     if looks_like_a_score(turn.text):
         await answering.number_written(turn, patient, protocol)
     elif not await answering.dose_written(turn, patient):
-        await _offer(turn, patient)
+        await _offer(turn, patient, "note.offer")
 
 
-async def _offer(turn: Turn, patient: Patient) -> None:
+async def _offer(turn: Turn, patient: Patient, key: str) -> None:
     """Keep a text that was not understood, and offer to pass it on."""
     note_id = await _keep(turn, patient, "unread")
     words = turn.words
@@ -116,7 +133,7 @@ async def _offer(turn: Turn, patient: Patient) -> None:
         ((words("note.is-side-effect"), turn.data("ps", note_id)),),
         ((words("note.leave"), turn.data("px", note_id)),),
     )
-    await turn.say(Screen(words("note.offer"), rows))
+    await turn.say(Screen(words(key), rows))
 
 
 async def _awaited(turn: Turn, patient: Patient, awaiting: Mapping[str, object]) -> None:
@@ -140,7 +157,7 @@ async def _keep(turn: Turn, patient: Patient, kind: str, *, text: str = "", slot
         turn.db,
         patient_id=patient.id,
         kind=kind,
-        text=text or turn.text,
+        text=text or _to_keep(turn.message, turn.text),
         arrival=turn.arrival,
         key=turn.key,
         slot_id=slot_id,
@@ -162,31 +179,56 @@ async def _with_emergency(turn: Turn, patient: Patient, key: str) -> Screen:
     return Screen("\n\n".join([turn.words(key), await joining.emergency(turn, patient)]))
 
 
+def _to_keep(message: Message | None, words: str) -> str:
+    """What is kept of a message: the words, behind what a reader must know of them and what came with them."""
+    kind = effective_message_type(message) if message else None
+    marks = [] if kind in (None, MessageType.TEXT) else [_IN_WORDS.get(kind, kind.replace("_", " "))]
+    if message and message.forward_origin:
+        marks.insert(0, "forwarded")
+    return " ".join([*(f"[{mark}]" for mark in marks), words]).strip()
+
+
 async def edited(turn: Turn) -> None:
     """A message was edited: a wish to change what it said, never a silent change."""
-    if turn.person is None or turn.person.patient is None:
-        return
-    patient = turn.person.patient
-    if patient.status in (PatientStatus.ACTIVE, PatientStatus.PAUSED):
+    patient = turn.person.patient if turn.person else None
+    if patient is None or not turn.text or await _kept_out(turn, patient):
+        return  # without words it is somebody on the way, whose place Telegram tells again and again
+    if turn.message and turn.message.text:
         await _number_or_note(turn, patient)
     else:
-        await _keep(turn, patient, "unread")
+        await _offer(turn, patient, "not-text.offer")
 
 
 async def second_hand(turn: Turn) -> None:
     """A forwarded message is somebody else's word, or an old one: kept, never taken as an answer."""
-    if turn.person is not None and turn.person.patient is not None and turn.text:
-        await _keep(turn, turn.person.patient, "unread")
+    patient = turn.person.patient if turn.person else None
+    if patient is not None and await _kept_out(turn, patient):
+        return
+    if patient is not None and turn.text:
+        await _keep(turn, patient, "unread")
     await turn.say(Screen(turn.words("not-text.forwarded")))
 
 
 async def not_text(turn: Turn) -> None:
     """A photo, a voice, a place: said kindly that only words and buttons are understood."""
-    if turn.person is not None and turn.person.patient is not None:
-        what = turn.message.effective_attachment if turn.message else None
-        named = type(what[-1] if isinstance(what, list | tuple) and what else what).__name__
-        await _keep(turn, turn.person.patient, "unread", text=f"[{named}] {turn.text}".strip())
-    await turn.say(Screen(turn.words("not-text.other")))
+    patient = turn.person.patient if turn.person else None
+    if patient is None:
+        await turn.say(Screen(turn.words("not-text.other")))
+    elif await _kept_out(turn, patient):
+        return
+    elif turn.text:
+        await _caption_written(turn, patient)
+    else:
+        await _keep(turn, patient, "unread")
+        await turn.say(Screen(turn.words("not-text.other")))
+
+
+async def _caption_written(turn: Turn, patient: Patient) -> None:
+    """The words under a picture are the patient's own; a number among them may be about the picture."""
+    if await _still_awaited(turn, patient):
+        await turn.say(Screen(turn.words("not-text.words-kept")))
+    if not await _taken_as_awaited(turn, patient):
+        await _offer(turn, patient, "not-text.offer")
 
 
 async def _note_asked(turn: Turn, patient: Patient, rest: str) -> None:

@@ -131,21 +131,28 @@ class Turn:
             elif not is_not_modified(error):
                 raise
 
-    async def disarm(self, message_ids: Sequence[int]) -> None:
-        """Take the buttons off messages that asked before; one that was tapped shows the receipt already.
+    async def settle(self) -> None:
+        """Answer a tap by taking the buttons off: the message that was tapped keeps its words."""
+        query = self.update.callback_query
+        if query is not None and query.message is not None:
+            await asyncio.gather(self.toast(), self._take_buttons_off(query.message.message_id, Lane.REPLY))
 
-        A button that stays does no harm, while a failure would handle the update, and show its receipt, again.
-        """
+    async def disarm(self, message_ids: Sequence[int]) -> None:
+        """Take the buttons off messages that asked before; one that was tapped shows the receipt already."""
         query = self.update.callback_query
         shown = query.message.message_id if query and query.message else None
         for message_id in (asked for asked in message_ids if asked != shown):
-            try:
-                await self.bot.edit_message_reply_markup(
-                    chat_id=self.chat_id, message_id=message_id, rate_limit_args=Lane.NOTICE
-                )
-            except TelegramError as error:
-                if not (is_cannot_edit(error) or is_not_modified(error)):
-                    log.info("buttons_left", error=type(error).__name__)
+            await self._take_buttons_off(message_id, Lane.NOTICE)
+
+    async def _take_buttons_off(self, message_id: int, lane: Lane) -> None:
+        """A button that stays does no harm, while a failure would handle the update, and answer it, again."""
+        try:
+            await self.bot.edit_message_reply_markup(
+                chat_id=self.chat_id, message_id=message_id, rate_limit_args=lane
+            )
+        except TelegramError as error:
+            if not (is_cannot_edit(error) or is_not_modified(error)):
+                log.info("buttons_left", error=type(error).__name__)
 
     async def toast(self, text: str | None = None, *, alert: bool = False) -> None:
         """Answer a tap, so that the phone stops waiting; a failure is no harm, since the entry is kept."""

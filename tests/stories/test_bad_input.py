@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from rehearsal import faults
 from storage import inbox
 from tests.cast import cairo
 from tests.stories.test_answering import holding, notes
@@ -69,12 +70,36 @@ async def test_pictures_voices_places_and_forwards_are_refused_kindly(world: Wor
     assert await waiting(world) == (0, 0)
 
 
-async def test_the_bot_leaves_a_group(world: World):
-    amina = await world.patient()
-    amina.add_bot_to_group()
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "This bot only works in a private chat."), ("ar", "لا يعمل هذا البوت إلا في محادثة خاصة.")],
+)
+async def test_the_bot_says_one_sentence_in_a_group_and_leaves(world: World, language, said):
+    stranger = world.telegram.person("Salma", language_code=language)
+    group = stranger.add_bot_to_group()
+    stranger.type("hello all", group=group)
     await world.settle()
 
-    assert [call.ok for call in world.telegram.calls("leaveChat")] == [True]
+    assert [message.text for message in group.visible() if message.sender.is_bot] == [said]
+    assert world.telegram.calls("leaveChat")[0].ok
+    assert group.left
+
+
+async def test_a_patient_who_brings_the_bot_into_a_group_is_not_given_away(world: World):
+    amina = await world.patient()
+    group = amina.add_bot_to_group()
+    await world.settle()
+
+    assert [m.text for m in group.visible() if m.sender.is_bot] == ["This bot only works in a private chat."]
+
+
+async def test_the_bot_leaves_a_group_that_it_may_not_write_to(world: World):
+    amina = await world.patient()
+    world.telegram.faults.always(faults.blocked(), method="sendMessage")
+    group = amina.add_bot_to_group()
+    await world.settle()
+
+    assert group.left
 
 
 async def test_a_poison_update_is_set_aside_and_stops_nobody(world: World):

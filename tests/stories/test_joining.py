@@ -95,6 +95,36 @@ async def test_a_traveller_chooses_the_place_and_is_asked_on_its_clock(world: Wo
     assert amina.last.text.startswith("How strong is your pain now?")
 
 
+async def test_what_was_agreed_to_stays_in_the_chat_without_its_buttons(world: World):
+    amina = await world.newcomer()
+    await world.tap(amina, "English", "I agree")
+    consent, thanks, zone = amina.screen()[-3:]
+
+    assert "It stores your answers with their times under a code" in consent.text
+    assert consent.labels == ()
+    assert thanks.text == "Thank you. You have agreed to take part."
+    assert "Is it 10:00 where you are?" in zone.text
+
+
+async def test_a_wrong_choice_on_the_way_to_the_zone_can_be_taken_back(world: World):
+    amina = await world.newcomer()
+    await world.tap(amina, "English", "I agree", "No", "11:00", "Back")
+    assert amina.last.text == "What time does your clock show?"
+    await world.tap(amina, "Back")
+    assert "Is it 10:00 where you are?" in amina.last.text
+    await world.tap(amina, "No", "09:00", "Berlin", "20:00")
+
+    assert "All set." in amina.last.text
+
+
+async def test_the_way_back_from_the_zone_in_the_settings_stays_in_the_settings(world: World):
+    amina = await world.patient()
+    await world.type(amina, "/time")
+    await world.tap(amina, "Time zone", "No", "09:00", "Back", "Back", "Yes")
+
+    assert "Your next reminder: " in amina.last.text
+
+
 async def test_a_new_phone_takes_the_open_question_along_and_the_old_one_goes_silent(world: World):
     old = await world.patient()
     await world.go_to(cairo("2026-11-24 20:00"))

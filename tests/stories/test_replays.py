@@ -4,9 +4,11 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from diary import Database, Keys
 from rehearsal import faults
+from storage import tables
 from storage.sealing import new_secret_key
 from tests.cast import cairo
 from tests.conftest import KEY
@@ -60,6 +62,26 @@ async def test_a_crash_between_a_side_effect_and_its_reply_keeps_it_a_side_effec
         await world.telegram.until(lambda: "The study team has been told" in amina.last.text)
         await world.settle()
         assert [kind for kind, _ in await notes(world)] == ["side-effect"]
+
+
+async def test_a_crash_after_the_consent_and_before_the_thanks_asks_on_after_the_restart(stopped: World):
+    world = stopped
+    async with serving(world):
+        amina = await world.newcomer()
+        await world.tap(amina, "English")
+        world.telegram.faults.always(faults.slow(30), method="editMessageReplyMarkup")
+        amina.tap("I agree")
+        await world.telegram.until(lambda: world.telegram.calls("editMessageReplyMarkup"))
+    world.telegram.faults.clear()
+
+    async with serving(world):
+        await world.telegram.until(lambda: "Is it 10:00 where you are?" in amina.last.text)
+        await world.settle()
+        async with world.db.read() as conn:
+            decided = (await conn.execute(select(tables.consents.c.decision))).scalars().all()
+        assert decided == ["agreed"]
+        assert [m.labels for m in amina.screen() if "under a code" in m.text] == [()]
+        assert len([m for m in amina.screen() if "Thank you" in m.text]) == 1
 
 
 async def test_every_update_delivered_again_changes_nothing(world: World):
