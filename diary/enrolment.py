@@ -15,7 +15,7 @@ from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from storage import contacts, patients, people
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
-from storage.database import Database
+from storage.database import Connection, Database
 from storage.records import Patient
 
 
@@ -114,26 +114,40 @@ async def change_status(
     async with db.write() as conn:
         patient = await patients.patient_by_id(conn, patient_id)
         allow(actor, Act.WITHDRAW if status is PatientStatus.WITHDRAWN else Act.CHANGE_STATUS, patient)
-        if patient.status is status:
-            return patient
-        agreed = patient.status is not PatientStatus.INVITED or status is not PatientStatus.ACTIVE
-        if status not in PATIENT_MOVES[patient.status] or not agreed:  # only a consent makes somebody active
-            raise NotAllowedError(f"{patient.code} is {patient.status} and cannot become {status}.")
-        audit = await write_audit(
-            conn,
-            Audit(now, actor, "change status", patient.id, {"old": patient.status, "new": status}, reason),
+        return await status_changed(db, conn, patient, status=status, actor=actor, reason=reason, now=now)
+
+
+async def status_changed(
+    db: Database,
+    conn: Connection,
+    patient: Patient,
+    *,
+    status: PatientStatus,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+) -> Patient:
+    """The same within a transaction of a verb that has asked already whether the actor may do what leads to it."""
+    if patient.status is status:
+        return patient
+    agreed = patient.status is not PatientStatus.INVITED or status is not PatientStatus.ACTIVE
+    if status not in PATIENT_MOVES[patient.status] or not agreed:  # only a consent makes somebody active
+        raise NotAllowedError(f"{patient.code} is {patient.status} and cannot become {status}.")
+    audit = await write_audit(
+        conn,
+        Audit(now, actor, "change status", patient.id, {"old": patient.status, "new": status}, reason),
+    )
+    values = {"withdrawn_at": now} if status is PatientStatus.WITHDRAWN else {}
+    await patients.change_patient(conn, patient.id, status=status, audit=audit, **values)
+    changed = await patients.patient_by_id(conn, patient.id)
+    if status is not PatientStatus.ACTIVE:
+        await ledger.close_open(conn, patient.id, because=STANDING[status], now=now, audit=audit)
+    await replan(db, conn, changed, now=now, audit=audit)
+    if actor.kind == "patient" and status is not PatientStatus.ACTIVE:
+        await raise_alert(
+            conn, patient_id=patient.id, rule=status, key=f"at:{now.isoformat()}", details={}, now=now
         )
-        values = {"withdrawn_at": now} if status is PatientStatus.WITHDRAWN else {}
-        await patients.change_patient(conn, patient.id, status=status, audit=audit, **values)
-        changed = await patients.patient_by_id(conn, patient.id)
-        if status is not PatientStatus.ACTIVE:
-            await ledger.close_open(conn, patient.id, because=STANDING[status], now=now, audit=audit)
-        await replan(db, conn, changed, now=now, audit=audit)
-        if actor.kind == "patient" and status is not PatientStatus.ACTIVE:
-            await raise_alert(
-                conn, patient_id=patient.id, rule=status, key=f"at:{now.isoformat()}", details={}, now=now
-            )
-        return changed
+    return changed
 
 
 async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, time, timedelta
 
-from protocol.model import Item, Protocol, in_quiet_hours
+from protocol.model import Item, Measure, Protocol, in_quiet_hours
 from protocol.values import Text, format_duration, format_wall
 
 _DAY = timedelta(days=1)
@@ -59,6 +59,21 @@ def _unknown_names(protocol: Protocol) -> Iterator[str]:
     for measure in protocol.measure:
         if measure.require and measure.require.at not in visits:
             yield f"measure.{measure.id}.require.at: there is no visit {measure.require.at}"
+        yield from _counts(protocol, measure)
+
+
+def _counts(protocol: Protocol, measure: Measure) -> Iterator[str]:
+    """What is returned must be doses of the trial, and no more than was handed out."""
+    if measure.counts is None:
+        return
+    place = f"measure.{measure.id}.counts"
+    kinds = {item.id: item.kind for _, item in protocol.items()}
+    if measure.counts.item not in kinds:
+        yield f"{place}.item: there is no item {measure.counts.item}; name one of the doses"
+    elif kinds[measure.counts.item] != "dose":
+        yield f"{place}.item: {measure.counts.item} is a {kinds[measure.counts.item]}; only doses can be counted"
+    if measure.range[1] > measure.counts.dispensed:
+        yield f"{place}.dispensed: {measure.range[1]:g} in range could come back, more than were handed out"
 
 
 def _missing_translations(protocol: Protocol) -> Iterator[str]:

@@ -121,6 +121,13 @@ class Requirement(_Part):
     at: Identifier
 
 
+class Count(_Part):
+    """That what is measured is what came back of an item's doses, and how many had been handed out."""
+
+    item: Identifier
+    dispensed: Annotated[int, Field(ge=1, le=10_000)]
+
+
 class Measure(_Part):
     """A figure staff type in at a visit, with its unit and range."""
 
@@ -130,6 +137,7 @@ class Measure(_Part):
     range: tuple[float, float]
     decimals: Annotated[int, Field(ge=0, le=3)] = 0
     require: Requirement | None = None
+    counts: Count | None = None
 
     @model_validator(mode="after")
     def _has_a_range(self) -> Self:
@@ -190,6 +198,13 @@ class Protocol(_Part):
             if (phase.id, item.id) == (phase_id, item_id):
                 return item
         raise KeyError(f"{phase_id}/{item_id}")
+
+    def measure_of(self, measure_id: str) -> Measure:
+        """Find a measure; KeyError where there is none."""
+        for measure in self.measure:
+            if measure.id == measure_id:
+                return measure
+        raise KeyError(measure_id)
 
     def movable_items(self) -> dict[str, Item]:
         """The items whose time the patient may choose, by id; the same id in two phases is one choice."""

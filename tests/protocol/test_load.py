@@ -135,6 +135,21 @@ def test_what_cannot_be_read_is_named_with_its_key_and_its_mend(old, new, findin
             "measure.wound.require.at: there is no visit start",
         ),
         (
+            "range = [0, 5]",
+            'range = [0, 5]\ncounts = { item = "pill", dispensed = 5 }',
+            "measure.wound.counts.item: there is no item pill; name one of the doses",
+        ),
+        (
+            "range = [0, 5]",
+            'range = [0, 5]\ncounts = { item = "pain", dispensed = 5 }',
+            "measure.wound.counts.item: pain is a rating; only doses can be counted",
+        ),
+        (
+            "range = [0, 5]",
+            'range = [0, 5]\ncounts = { item = "tablet", dispensed = 4 }',
+            "measure.wound.counts.dispensed: 5 in range could come back, more than were handed out",
+        ),
+        (
             'at = ["21:00"]',
             'at = ["21:00"]\n  daily_before = { visits = ["start"], days = 2 }',
             "phase.week.item.tablet.daily_before: there is no visit start; name one of the [[visit]]s",
