@@ -62,16 +62,16 @@ async def _move(asked: Asked, shown: Shown) -> Response:
 async def _times(asked: Asked, shown: Shown) -> Response:
     """Zone and times of day; only what differs is changed."""
     found: Record = shown["record"]
-    about = {"patient_id": found.patient.id, "actor": asked.actor, "now": asked.now}
+    patient_id, actor, now = found.patient.id, asked.actor, asked.now
     zone = needed(asked, "zone")
     if zone != found.zone:
         _unchanged(asked, "zone", found.zone)
-        await choose_zone(asked.db, zone=zone, **about)
+        await choose_zone(asked.db, patient_id=patient_id, zone=zone, actor=actor, now=now)
     for item in found.protocol.movable_items():
         before = found.chosen_times.get(item)
         if asked.typed(f"time-{item}") and (at := wall_in(asked, f"time-{item}")) != before:
             _unchanged(asked, f"time-{item}", format_wall(before) if before else "-")
-            await choose_time(asked.db, item=item, at=at, **about)
+            await choose_time(asked.db, patient_id=patient_id, item=item, at=at, actor=actor, now=now)
     return _back(asked, shown, "times")
 
 

@@ -5,15 +5,13 @@ from typing import Final
 from markupsafe import Markup
 from starlette.responses import Response
 
-from diary.comments import add_comment
+from diary.comments import add_comment, comments_of
 from diary.enrolment import invite_patient
 from diary.roles import Act
-from reports.comments import comments_of
 from reports.record import record
-from reports.svg import pain_svg
+from reports.svg import PainLabels, pain_svg
 from reports.visits import counted, visits_of
 from web.asked import Asked
-from web.charts import pain_labels
 from web.forms import Form, NotUnderstoodError, Shown, needed
 from web.invites import invite_page
 from web.pages import Page
@@ -25,7 +23,12 @@ async def _shown(asked: Asked) -> Shown:
     code = asked.request.path_params["code"]
     found = await record(asked.db, code, asked.scope, asked.now)
     visits = await visits_of(asked.db, code, asked.scope, asked.now)
-    chart = pain_svg(found, visits=visits, labels=pain_labels(asked.words, found), language=asked.words.language)
+    labels = PainLabels(
+        title=asked.words("chart.title", code=code),
+        description=asked.words("chart.description"),
+        today=asked.words("room.today"),
+    )
+    chart = pain_svg(found, visits=visits, labels=labels, language=asked.words.language)
     return {
         "record": found,
         "code": code,

@@ -55,7 +55,8 @@ async def _patients(asked: Asked) -> Response:
     def spark(pains: Sequence[int | None]) -> Markup:
         known = [asked.words.digits(str(pain)) if pain is not None else "–" for pain in pains]
         label = asked.words("patients.pains", pains=" ".join(known))
-        return Markup(sparkline_svg(pains, low=scale.min, high=scale.max, label=label))  # noqa: S704 - made by us
+        drawn = sparkline_svg(pains, low=scale.min, high=scale.max, label=label, rtl=asked.words.direction == "rtl")
+        return Markup(drawn)  # noqa: S704 - made by us
 
     return asked.page(
         "patients.html",
@@ -82,7 +83,6 @@ async def _grid(asked: Asked) -> Response:
         bands=_bands(found.rows[0], found.days, names) if found.rows else (),
         cells={line.code: _cells(line) for line in found.rows},
         key=_CELLS,
-        months=_CELLS,
     )
 
 

@@ -1,0 +1,140 @@
+"""Every staff page at 80 and at 10,000 patients: server time, beside the time of its own SQL by plain sqlite3."""
+
+import re
+import sqlite3
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from sqlalchemy import event
+
+from bench.figures import Figure, percentile
+from bench.ledgers import SITE, Ledgers
+from bench.standin import TOKEN
+from cli.wiring import clock
+from diary import SYSTEM, Database
+from diary.signing_in import make_link
+from diary.team import add_staff, list_staff
+from web.app import web_app
+
+_PASSPHRASE: Final = "four plain words here"
+_HOST: Final = "http://pages.test"
+_DAYS_OF_STARTS, _DAYS_BETWEEN = 180, 4
+_AIMS: Final = {80: 100, 10_000: 300}  # milliseconds, p95
+_PATHS: Final = (
+    "/",
+    "/patients",
+    "/grid",
+    "/visits",
+    "/adherence",
+    "/adherence?by=patient",
+    "/alerts",
+    "/trail",
+    "/outages",
+    "/exports",
+    "/team",
+    "/patients/P-00001",
+)
+
+
+async def measure(folder: Path, *, quick: bool) -> list[Figure]:
+    """A small trial and a large one, each with an administrator at the pages."""
+    figures = []
+    for patients in (80, 1_000) if quick else (80, 10_000):
+        figures += await _at(folder / f"{patients}.db", patients, rounds=5 if quick else 20)
+    return figures
+
+
+async def _at(path: Path, patients: int, *, rounds: int) -> list[Figure]:
+    now = clock()
+    days = range(5 - _DAYS_OF_STARTS, 5, _DAYS_BETWEEN)
+    ledgers = Ledgers(path, int(TOKEN.partition(":")[0]), [now.date() + timedelta(days=day) for day in days])
+    await ledgers.set_up()
+    ledgers.fill(patients, as_of=now)
+    _miss_some(path)
+    db = ledgers.database()
+    await db.open()
+    try:
+        async with await _browser(db, now) as browser:
+            return [await _page(browser, db, path, page, patients, rounds) for page in _PATHS]
+    finally:
+        await db.close()
+
+
+def _miss_some(path: Path) -> None:
+    """Take every tenth answer back: a trial in which nobody misses anything has short lists."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE slots SET answered_by = NULL, answered_as = NULL WHERE id % 10 = 0")
+        # Entries cannot be deleted while their trigger stands, and these belong to no slot any more.
+        connection.execute("DROP TRIGGER entries_no_delete")
+        connection.execute("DELETE FROM entries WHERE slot_id % 10 = 0")
+        connection.execute("ANALYZE")
+    connection.close()
+
+
+async def _browser(db: Database, now: datetime) -> httpx.AsyncClient:
+    """An administrator who has signed in."""
+    await add_staff(db, code="root", role="administrator", sites=[SITE], language="en", actor=SYSTEM, now=now)
+    [(root, _)] = await list_staff(db)
+    link = await make_link(db, staff_id=root.id, actor=SYSTEM, now=now)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=web_app(db, lambda: now)), base_url=_HOST)
+    await client.post(f"/sign-in/{link.token}")
+    found = re.search(r'name="csrf" value="([^"]+)"', (await client.get("/sign-in")).text)
+    assert found is not None
+    form = {"csrf": unescape(found[1]), "passphrase": _PASSPHRASE, "again": _PASSPHRASE}
+    answer = await client.post("/sign-in", data=form)
+    assert answer.status_code == httpx.codes.SEE_OTHER, answer.text
+    return client
+
+
+async def _page(  # noqa: PLR0917 - a benchmark's own parts
+    browser: httpx.AsyncClient, db: Database, path: Path, page: str, patients: int, rounds: int
+) -> Figure:
+    statements = await _statements(browser, db, page)
+    ours, bare = [], []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        answer = await browser.get(page)
+        ours.append((time.perf_counter() - began) * 1000)
+        assert answer.status_code == httpx.codes.OK, f"{page}: {answer.status_code}"
+        bare.append(_replayed(path, statements))
+    slow, floor = percentile(ours, 0.95), percentile(bare, 0.95)
+    aim = _AIMS.get(patients)
+    return Figure(
+        f"page {page}, {patients:,} patients: p95",
+        f"{slow:.0f} ms, {len(answer.content) / 1000:.0f} kB",
+        f"{floor:.1f} ms: its {len(statements)} statements by sqlite3",
+        f"{slow / floor:.1f}",
+        f"< {aim} ms" if aim else "",
+        slow < aim if aim else None,
+    )
+
+
+async def _statements(browser: httpx.AsyncClient, db: Database, page: str) -> list[tuple[str, Any]]:
+    """What a page asks the database, with its parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:  # noqa: FBT001 - the event's own form
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            seen.append((statement, parameters))
+
+    engine = db._read_engine.sync_engine  # noqa: SLF001 - a look from outside
+    event.listen(engine, "before_cursor_execute", note)
+    await browser.get(page)
+    event.remove(engine, "before_cursor_execute", note)
+    return seen
+
+
+def _replayed(path: Path, statements: Sequence[tuple[str, Any]]) -> float:
+    connection = sqlite3.connect(path)
+    connection.execute("SELECT count(*) FROM sites").fetchall()  # the schema is read by now
+    began = time.perf_counter()
+    for statement, parameters in statements:
+        connection.execute(statement, parameters).fetchall()
+    took = (time.perf_counter() - began) * 1000
+    connection.close()
+    return took
