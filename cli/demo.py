@@ -5,6 +5,7 @@ import signal
 import tempfile
 from contextlib import AsyncExitStack
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,17 +15,20 @@ from bot.application import build_bot
 from bot.limiter import Pacer
 from bot.service import Service
 from cli.wiring import clock as real_clock
-from diary import SYSTEM, Database, Keys, new_secret_key
-from diary.enrolment import add_patient, list_patients
+from diary import SYSTEM, Database, Keys, Patient, PatientStatus, new_secret_key
+from diary.enrolment import add_patient, invite_patient, list_patients
+from diary.invites import IssuedInvite
 from diary.joining import who_is
 from diary.protocols import adopt_protocol
 from diary.service import last_beat, next_message_at
-from diary.team import add_site, add_staff, list_sites
+from diary.team import add_site, add_staff, invite_staff, list_sites, list_staff
 from protocol.calendar import instant, zone_of
 from protocol.errors import SettingsError
 from protocol.load import ProtocolFile, load_protocol
 from protocol.values import parse_wall
+from rehearsal import memory
 from rehearsal.accounts import Account
+from rehearsal.chats import Words
 from rehearsal.clock import Clock
 from rehearsal.people import Person
 from rehearsal.phone import Phone, PhonePage
@@ -37,6 +41,7 @@ _NURSE: Final = "nurse"
 # A newcomer meets the diary in the afternoon, with the evening's question a step away.
 _AFTERNOON: Final = parse_wall("17:30")
 _KEY_FILE: Final = "demo.key"
+_PHONES_FILE: Final = "phones.json"
 
 
 def demo(
@@ -68,7 +73,7 @@ async def _run(file: ProtocolFile, folder: Path, port: int) -> None:
         await db.open(schema_checked=False)
         stack.push_async_callback(db.close)
         await db.migrate()
-        await Stand(db, file, Clock(await _beginning(db, file))).run(port, stop)
+        await Stand(db, file, Clock(await _beginning(db, file)), folder).run(port, stop)
 
 
 def _key(folder: Path) -> str:
@@ -92,8 +97,9 @@ async def _beginning(db: Database, file: ProtocolFile) -> datetime:
 class Stand:
     """The demo on stage: a stand-in Telegram, the service, a nurse, and patients as they are asked for."""
 
-    def __init__(self, db: Database, file: ProtocolFile, clock: Clock) -> None:
+    def __init__(self, db: Database, file: ProtocolFile, clock: Clock, folder: Path) -> None:
         self.db = db
+        self.folder = folder
         self.file = file
         self.clock = clock
         self.telegram = Telegram(clock)
@@ -106,7 +112,11 @@ class Stand:
         if not await list_sites(self.db):
             zone = self.file.protocol.trial.timezone
             await add_site(self.db, code=_SITE, name="Demo clinic", timezone=zone, actor=SYSTEM, now=self.clock())
-        nurse = self.telegram.person("Nour", language_code="en")
+        if not memory.recall(self.telegram, self.folder / _PHONES_FILE):
+            # No number of an earlier run may come again, and nobody wrote down where that one stopped.
+            self.account.message_ids = count(int(real_clock().timestamp()))
+            self.account.updates.next_id = int(real_clock().timestamp())
+        nurse = await self._person("Nour")
         patients = await self._patients()
         async with AsyncExitStack() as stack:
             page = self._page(nurse, patients)
@@ -117,6 +127,7 @@ class Stand:
             await self._nurse_joins(nurse)
             print(f"Open {server.url}/ in a browser. Ctrl-C ends the demo.", flush=True)
             await running
+        memory.keep(self.telegram, self.folder / _PHONES_FILE)
 
     def _page(self, nurse: Person, patients: list[Phone]) -> PhonePage:
         return PhonePage(
@@ -126,6 +137,7 @@ class Stand:
             controls=TimeControls(next_event=self._next_event, moved=self._moved),
             zone=self.file.protocol.trial.timezone,
             new_patient=self._another,
+            earlier=patients[:-1],
         )
 
     async def _next_event(self) -> datetime | None:
@@ -138,17 +150,32 @@ class Stand:
 
     async def _patients(self) -> list[Phone]:
         """The phones of a kept demo's patients, in the order they came; a fresh demo begins with one."""
-        phones = [await self._phone(patient.code, joined=True) for patient in await list_patients(self.db)]
+        phones = [await self._phone_again(patient) for patient in await list_patients(self.db)]
         return phones or [await self._another()]
+
+    async def _phone_again(self, patient: Patient) -> Phone:
+        """A kept demo's phone; who had not pressed START yet gets a fresh invite, as theirs may be over."""
+        person = await self._person(patient.code)
+        if await self._has_joined(person) or patient.status is PatientStatus.WITHDRAWN:
+            return self._phone(person)
+        invite = await invite_patient(self.db, code=patient.code, actor=SYSTEM, now=self.clock())
+        return self._phone(person, invite.token)
+
+    async def _person(self, name: str) -> Person:
+        """Whoever was here before, with the chat as it was or at least open; else somebody new."""
+        known = (person for person in self.telegram.people.values() if person.profile.first_name == name)
+        person = next(known, None) or self.telegram.person(name, language_code="en")
+        chat = person.chat(self.account)
+        if not chat.started and await self._has_joined(person):
+            chat.started = True
+            self.account.add(chat, self.account.profile, Words("The rehearsal has not kept earlier messages."))
+        return person
+
+    async def _has_joined(self, person: Person) -> bool:
+        return await who_is(self.db, bot_id=self.account.profile.id, chat_id=person.id) is not None
 
     async def _another(self) -> Phone:
         code = f"P-{len(await list_patients(self.db)) + 1:03}"
-        return await self._phone(code, joined=False)
-
-    async def _phone(self, code: str, *, joined: bool) -> Phone:
-        person = self.telegram.person(code, language_code="en")
-        if joined:
-            return Phone(person, self.account, f"Patient {code}")
         zone = self.file.protocol.trial.timezone
         invite = await add_patient(
             self.db,
@@ -161,14 +188,23 @@ class Stand:
             actor=SYSTEM,
             now=self.clock(),
         )
-        link = f"https://t.me/{self.account.profile.username}?start={invite.token}"
-        return Phone(person, self.account, f"Patient {code}", invite=link)
+        return self._phone(await self._person(code), invite.token)
+
+    def _phone(self, person: Person, token: str | None = None) -> Phone:
+        link = f"https://t.me/{self.account.profile.username}?start={token}" if token else None
+        return Phone(person, self.account, f"Patient {person.profile.first_name}", invite=link)
 
     async def _nurse_joins(self, nurse: Person) -> None:
         """The nurse opens her own invite, as a staff member does."""
-        if await who_is(self.db, bot_id=self.account.profile.id, chat_id=nurse.id):
+        if await self._has_joined(nurse):
             return
-        invite = await add_staff(
+        if any(member.code == _NURSE for member, _ in await list_staff(self.db)):
+            invite = await invite_staff(self.db, code=_NURSE, actor=SYSTEM, now=self.clock())
+        else:
+            invite = await self._new_nurse()
+        nurse.press_start(self.account, invite.token)
+
+    async def _new_nurse(self) -> IssuedInvite:
+        return await add_staff(
             self.db, code=_NURSE, role="coordinator", sites=[_SITE], language="en", actor=SYSTEM, now=self.clock()
         )
-        nurse.press_start(self.account, invite.token)

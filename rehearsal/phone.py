@@ -102,9 +102,12 @@ class PhonePage:
         zone: str = "UTC",
         new_patient: Callable[[], Awaitable[Phone]] | None = None,
         links: Sequence[Link] = (),
+        earlier: Sequence[Phone] = (),
     ) -> None:
+        """Stand up the phones; `earlier` are patients who can have the first one back."""
         self._telegram = telegram
         self._stands = [_Stand([phone]) for phone in phones]
+        self._stands[0] = _Stand([*earlier, phones[0]], shown=len(earlier))
         self._clock = clock
         self._controls = controls
         self._zone = zone

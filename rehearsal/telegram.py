@@ -63,8 +63,12 @@ class Telegram:
 
     def person(self, first_name: str, *, language_code: str | None = "en", username: str | None = None) -> Person:
         """Make a person with a phone."""
-        profile = Profile(next(self._person_ids), first_name, username=username, language_code=language_code)
+        return self.bring_back(Profile(next(self._person_ids), first_name, False, username, language_code))
+
+    def bring_back(self, profile: Profile) -> Person:
+        """Let somebody be there under an id they have already; whoever comes later gets one of their own."""
         self.people[profile.id] = Person(self, profile)
+        self._person_ids = count(max(self.people) + 1)
         return self.people[profile.id]
 
     def only_bot(self) -> Account:

@@ -9,7 +9,7 @@ from rehearsal.people import Person
 
 # A chat longer than this scrolls away, as on a small phone.
 _SHOWN = 200
-_SHORT = {"voice": "🎤 Voice message", "location": "📍 Location", "contact": "👤 Contact"}
+_SHORT = {"voice": "Voice message", "location": "Location", "contact": "Contact"}
 
 
 def phone_json(person: Person, bot: Account) -> dict[str, Any]:

@@ -227,8 +227,10 @@ export class Phone {
 
   showToast(first) {
     const { phone } = this;
-    if (first || phone.toasts === this.toasts) { this.toasts = phone.toasts; return; }
+    // Fewer than before: another rehearsal has begun, which has told nobody anything yet.
+    const fresh = !first && phone.toasts > this.toasts;
     this.toasts = phone.toasts;
+    if (!fresh) return;
     if (phone.toast.alert) {
       const alert = document.querySelector(".alert");
       alert.querySelector("p").textContent = phone.toast.text;
