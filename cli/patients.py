@@ -146,7 +146,7 @@ def _card_row(card: Card) -> dict[str, Any]:
         "protocol": {"id": card.protocol.trial.id, "version": card.protocol.trial.version},
         "phases": {phase.id: card.phase_starts[phase.id] for phase in card.protocol.phase},
         "chosen_times": {item: format_wall(at) for item, at in card.chosen_times.items()},
-        "day": card.seen.trial_day.day,
+        "day": card.seen.trial_day.day if card.seen.trial_day.day >= 1 else None,
         "phase": card.seen.trial_day.phase,
         "last_answer_at": card.seen.last_answer_at,
         "adherence": _figures(card),

@@ -150,6 +150,13 @@ def test_with_several_sites_one_must_be_named(shell: Shell):
     assert shell("patient", "list", "--site", "main", "--json").json == []
 
 
+def test_days_on_a_screen_count_from_one_and_there_is_none_before_the_first(shell: Shell):
+    for code, start in (("P-001", "today"), ("P-002", "tomorrow"), ("P-003", "2026-12-24")):
+        shell("patient", "add", code, "--start", start)
+
+    assert [shell("patient", "show", f"P-00{n}", "--json").json["day"] for n in (1, 2, 3)] == [1, None, None]
+
+
 @pytest.mark.parametrize(
     ("said", "zone", "day"),
     [
