@@ -52,7 +52,7 @@ async def _adherence(by: By, *, site: str | None, patient: str | None, as_of: st
 
 async def _zone(db: Database, site: str | None) -> str:
     """The zone in which a bare day is meant: the site's, where there is one to mean."""
-    zones = {one.timezone for one in await list_sites(db) if site in (None, one.code)}
+    zones = {one.timezone for one in await list_sites(db) if site is None or one.code.lower() == site.lower()}
     return zones.pop() if len(zones) == 1 else "UTC"
 
 

@@ -92,7 +92,7 @@ async def site_called(db: Database, code: str | None) -> Site:
     known = ", ".join(one.code for one in there_are)
     if code is None:
         raise UnknownCodeError(f"There are several sites ({known}); say which one with --site.")
-    found = next((one for one in there_are if one.code == code), None)
+    found = next((one for one in there_are if one.code.lower() == code.lower()), None)
     if found is None:
         raise UnknownCodeError(f"There is no site {code}; there are {known}.")
     return found

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +15,16 @@ from cli.patient_facts import Card, Listed, card_of, everybody, site_called, sta
 from cli.printing import JsonFlag, counted, day, moment, pairs, print_json, share, table
 from cli.reading import code_of, plain_text, start_of
 from cli.settings import load_settings
-from diary import SYSTEM, Database, PatientStatus
-from diary.enrolment import add_patient, change_status, erase_patient, invite_patient, move_phase
+from diary import SYSTEM, Database, Patient, PatientStatus
+from diary.enrolment import (
+    PhaseLength,
+    add_patient,
+    change_status,
+    erase_patient,
+    invite_patient,
+    move_effect,
+    move_phase,
+)
 from protocol.errors import NotAllowedError
 from protocol.values import format_wall
 from reports.adherence import AdherenceRow
@@ -30,6 +39,7 @@ _IN_RATE = ("rate", "expected")
 Code = Annotated[str, typer.Argument(metavar="CODE", help="Subject code, such as P-001; never a name.")]
 Qr = Annotated[Path | None, typer.Option(help="Also write the link as a QR picture (.png or .svg).")]
 Reason = Annotated[str, typer.Option(help="Why, in a few words; it is kept in the audit trail.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
 
 
 @patient.command("add")
@@ -77,7 +87,9 @@ def invite(code: Code, qr: Qr = None, *, as_json: JsonFlag = False) -> None:
     async def issue(db: Database) -> Issued:
         now = wiring.clock()
         made = await invite_patient(db, code=code, actor=SYSTEM, now=now)
-        return Issued(made, f"A new invite for {code}; earlier ones are void.", await zone_of_patient(db, code))
+        return Issued(
+            made, f"A new invite for {made.code}; earlier ones are void.", await zone_of_patient(db, code)
+        )
 
     asyncio.run(invites.invite(issue, settings=load_settings(), qr=qr, as_json=as_json))
 
@@ -202,22 +214,57 @@ def move(
     phase: Annotated[str, typer.Option(help="Phase whose first day changes; those after it move along.")],
     start: Annotated[str, typer.Option(help="New first day of the phase: 2026-12-10, today or tomorrow.")],
     reason: Reason,
+    yes: Yes = False,
 ) -> None:
     """Move a phase to another day. What was asked already stays as it was."""
-    code, why = code_of(code), plain_text("--reason", reason)
-    first_day, changed = asyncio.run(_move(code, phase, start=start, reason=why))
-    figures = ", ".join(f"{counted(number, 'slot')} {what}" for what, number in changed.items() if number)
-    print(f"{phase} of {code} now begins on {day(first_day)}: {figures or 'no slot changed'}.")
+    move = _Move(code_of(code), phase, start, plain_text("--reason", reason))
+    moved = asyncio.run(_move(move, surely=yes))
+    figures = ", ".join(f"{counted(number, 'slot')} {what}" for what, number in moved.slots.items() if number)
+    print(f"{phase} of {moved.code} now begins on {day(moved.first_day)}: {figures or 'no slot changed'}.")
+    for length in moved.lengths:
+        print(f"{length.phase} is {_longer(length)}.")
 
 
-async def _move(code: str, phase: str, *, start: str, reason: str) -> tuple[date, Mapping[str, int]]:
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What was typed."""
+
+    code: str
+    phase: str
+    start: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What became of it."""
+
+    code: str
+    first_day: date
+    slots: Mapping[str, int]
+    lengths: tuple[PhaseLength, ...]
+
+
+async def _move(move: _Move, *, surely: bool) -> _Moved:
     now = wiring.clock()
     async with wiring.opened(load_settings()) as db:
-        first_day = start_of(start, zone=await zone_of_patient(db, code), now=now)
-        changed = await move_phase(
-            db, code=code, phase=phase, start=first_day, actor=SYSTEM, reason=reason, now=now
+        who = await status_of(db, move.code)
+        first_day = start_of(move.start, zone=await zone_of_patient(db, who.code), now=now)
+        lengths = await move_effect(db, code=who.code, phase=move.phase, start=first_day, actor=SYSTEM)
+        cut = [length for length in lengths if length.days_then < length.days_now / 2]
+        if cut and not surely:
+            told = ", ".join(f"{length.phase} would be {_longer(length)}" for length in cut)
+            typer.confirm(f"For {who.code} {told}. Move {move.phase} all the same?", abort=True, err=True)
+        slots = await move_phase(
+            db, code=who.code, phase=move.phase, start=first_day, actor=SYSTEM, reason=move.reason, now=now
         )
-    return first_day, changed
+    return _Moved(who.code, first_day, slots, lengths)
+
+
+def _longer(length: PhaseLength) -> str:
+    by = length.days_then - length.days_now
+    changed = "lengthened" if by > 0 else "shortened"
+    return f"{changed} by {counted(abs(by), 'day')}, from {length.days_now} to {length.days_then}"
 
 
 @patient.command("pause")
@@ -239,41 +286,43 @@ def withdraw(code: Code, reason: Reason) -> None:
 
 
 def _change(code: str, status: PatientStatus, reason: str, *, done: str) -> None:
-    code, why = code_of(code), plain_text("--reason", reason)
-    changed = asyncio.run(_status(code, status, reason=why))
-    print(f"{code} {done}" if changed else f"{code} is {status.value} already; nothing changed.")
+    before = asyncio.run(_status(code_of(code), status, reason=plain_text("--reason", reason)))
+    changed = before.status is not status
+    print(f"{before.code} {done}" if changed else f"{before.code} is {status.value} already; nothing changed.")
 
 
-async def _status(code: str, status: PatientStatus, *, reason: str) -> bool:
+async def _status(code: str, status: PatientStatus, *, reason: str) -> Patient:
+    """The patient as they were before."""
     async with wiring.opened(load_settings()) as db:
         before = await status_of(db, code)
         if before.status is PatientStatus.INVITED and status is PatientStatus.ACTIVE:
             # Only the patient's own "I agree" makes an invited patient active.
             raise NotAllowedError(
-                f"{code} has not agreed yet; send an invite with `daybook patient invite {code}`."
+                f"{before.code} has not agreed yet; send an invite with `daybook patient invite {before.code}`."
             )
         await change_status(
             db, patient_id=before.id, status=status, actor=SYSTEM, reason=reason, now=wiring.clock()
         )
-    return before.status is not status
+    return before
 
 
 @patient.command("erase")
 def erase(
     code: Code,
     reason: Reason,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Forget who a withdrawn patient is. Chat and invites go, the coded diary stays."""
-    code, why = code_of(code), plain_text("--reason", reason)
-    asyncio.run(_erase(code, why, surely=yes))
-    print(f"{code} is a code without a person now; the diary under it stays.")
+    forgotten = asyncio.run(_erase(code_of(code), plain_text("--reason", reason), surely=yes))
+    print(f"{forgotten} is a code without a person now; the diary under it stays.")
 
 
-async def _erase(code: str, reason: str, *, surely: bool) -> None:
+async def _erase(code: str, reason: str, *, surely: bool) -> str:
     async with wiring.opened(load_settings()) as db:
-        if (await status_of(db, code)).status is not PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.")
+        who = await status_of(db, code)
+        if who.status is not PatientStatus.WITHDRAWN:
+            raise NotAllowedError(f"{who.code} is still in the study; withdraw the patient first.")
         if not surely:
-            typer.confirm(f"Forget who {code} is? This cannot be undone.", abort=True, err=True)
-        await erase_patient(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())
+            typer.confirm(f"Forget who {who.code} is? This cannot be undone.", abort=True, err=True)
+        await erase_patient(db, code=who.code, actor=SYSTEM, reason=reason, now=wiring.clock())
+    return who.code

@@ -13,7 +13,7 @@ from cli.reading import code_of, plain_text
 from cli.settings import Settings, load_settings
 from diary import SYSTEM, Database, StaffMember
 from diary.signing_in import make_link, reset_passphrase
-from diary.team import add_staff, disable_staff, id_of_staff, invite_staff, list_staff
+from diary.team import add_staff, code_of_staff, disable_staff, id_of_staff, invite_staff, list_staff
 from protocol.errors import WrongCallError
 
 staff = typer.Typer(help="The study team and what each may see.", no_args_is_help=True)
@@ -72,7 +72,7 @@ def invite(code: Code, qr: Qr = None, *, as_json: JsonFlag = False) -> None:
         made = await invite_staff(db, code=code, actor=SYSTEM, now=now)
         staff_id = await id_of_staff(db, code=code, actor=SYSTEM)
         pages = await make_link(db, staff_id=staff_id, actor=SYSTEM, now=now)
-        return Issued(made, f"A new invite for {code}; earlier ones are void.", _ZONE, pages)
+        return Issued(made, f"A new invite for {made.code}; earlier ones are void.", _ZONE, pages)
 
     asyncio.run(invites.invite(issue, settings=load_settings(), qr=qr, as_json=as_json))
 
@@ -113,23 +113,28 @@ def _shown(row: dict[str, Any]) -> tuple[str | None, ...]:
 @staff.command("disable")
 def disable(code: Code) -> None:
     """Shut a staff member out at once, chat, pages and all."""
-    asyncio.run(_disable(code_of(code)))
-    print(f"{code} is shut out.")
+    print(f"{asyncio.run(_disable(code_of(code)))} is shut out.")
 
 
-async def _disable(code: str) -> None:
+async def _disable(code: str) -> str:
     async with wiring.opened(load_settings()) as db:
         await disable_staff(db, code=code, actor=SYSTEM, now=wiring.clock())
+        return await _as_written(db, code)
+
+
+async def _as_written(db: Database, code: str) -> str:
+    """The code as it was given, however it was typed now."""
+    return await code_of_staff(db, await id_of_staff(db, code=code, actor=SYSTEM))
 
 
 @staff.command("reset")
 def reset(code: Code, *, reason: Reason) -> None:
     """Forget a staff member's passphrase and end their sessions; with the next link they choose a new one."""
-    code, why = code_of(code), plain_text("--reason", reason)
-    asyncio.run(_reset(code, why))
-    print(f"{code} has no passphrase now; `daybook staff invite` makes a link to choose one with.")
+    who = asyncio.run(_reset(code_of(code), plain_text("--reason", reason)))
+    print(f"{who} has no passphrase now; `daybook staff invite` makes a link to choose one with.")
 
 
-async def _reset(code: str, reason: str) -> None:
+async def _reset(code: str, reason: str) -> str:
     async with wiring.opened(load_settings()) as db:
         await reset_passphrase(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())
+        return await _as_written(db, code)

@@ -1,6 +1,7 @@
 """Verbs of staff about a patient: add, invite, move, pause, resume, withdraw, erase."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import available_timezones
 
@@ -9,9 +10,10 @@ from diary.invites import IssuedInvite, issue_invite
 from diary.ledger import replan
 from diary.protocols import protocol_of
 from diary.roles import Act, allow, patient_called, patient_for
-from protocol.calendar import phase_starts_from
+from protocol.calendar import phase_dates, phase_starts_from
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
+from protocol.model import Protocol
 from storage import contacts, patients, people
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
@@ -39,8 +41,8 @@ async def add_patient(
         if clinic is None:
             raise UnknownCodeError(f"There is no site {site}; `daybook site list` shows those there are.")
         allow(actor, Act.ADD_PATIENT, site_id=clinic.id)
-        if await patients.patient_by_code(conn, code):
-            raise AlreadyThereError(f"There is a patient {code} already; choose another code.")
+        if known := await patients.patient_by_code(conn, code):
+            raise AlreadyThereError(f"There is a patient {known.code} already; choose another code.")
         protocol = await protocol_of(db, conn, protocol_id)
         spoken = language or protocol.trial.language
         if spoken not in protocol.trial.languages:
@@ -71,9 +73,9 @@ async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.INVITE)
         if patient.status is PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{code} has left the study and cannot be invited again.")
+            raise NotAllowedError(f"{patient.code} has left the study and cannot be invited again.")
         audit = await write_audit(conn, Audit(now, actor, "invite patient", patient.id))
-        return await issue_invite(db, conn, code=code, patient_id=patient.id, now=now, audit=audit)
+        return await issue_invite(db, conn, code=patient.code, patient_id=patient.id, now=now, audit=audit)
 
 
 async def move_phase(
@@ -83,15 +85,8 @@ async def move_phase(
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.MOVE_PHASE)
         protocol = await protocol_of(db, conn, patient.protocol_id)
-        order = [part.id for part in protocol.phase]
-        if phase not in order:
-            raise UnknownCodeError(f"The protocol has no phase {phase}; it has {', '.join(order)}.")
         starts = (await patients.enrolment_of(conn, patient)).phase_starts
-        shift = start - starts[phase]
-        moved = {name: starts[name] + shift for name in order[order.index(phase) :]}
-        before = order[order.index(phase) - 1] if order.index(phase) else None
-        if before and moved[phase] <= starts[before]:
-            raise WrongCallError(f"{phase} cannot begin before {before} has, on {starts[before]}.")
+        moved = _moved(protocol, starts, phase, start)
         audit = await write_audit(
             conn,
             Audit(
@@ -105,6 +100,42 @@ async def move_phase(
         )
         await patients.set_phase_starts(conn, patient.id, moved, audit=audit)
         return (await replan(db, conn, patient, now=now, audit=audit)).counts
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseLength:
+    """How many days a phase has, and how many it would have after a move."""
+
+    phase: str
+    days_now: int
+    days_then: int
+
+
+async def move_effect(db: Database, *, code: str, phase: str, start: date, actor: Actor) -> tuple[PhaseLength, ...]:
+    """The phases that a move would shorten or lengthen; a phase ends where the next one begins."""
+    async with db.read() as conn:
+        patient = await patient_for(conn, code, actor, Act.MOVE_PHASE)
+        protocol = await protocol_of(db, conn, patient.protocol_id)
+        starts = (await patients.enrolment_of(conn, patient)).phase_starts
+    then = phase_dates(protocol, {**starts, **_moved(protocol, starts, phase, start)})
+    lengths = (
+        PhaseLength(old.phase, old.days, new.days)
+        for old, new in zip(phase_dates(protocol, starts), then, strict=True)
+    )
+    return tuple(length for length in lengths if length.days_now != length.days_then)
+
+
+def _moved(protocol: Protocol, starts: Mapping[str, date], phase: str, start: date) -> dict[str, date]:
+    """Day 0 of a phase and of those after it, each moved by the same number of days."""
+    order = [part.id for part in protocol.phase]
+    if phase not in order:
+        raise UnknownCodeError(f"The protocol has no phase {phase}; it has {', '.join(order)}.")
+    shift = start - starts[phase]
+    moved = {name: starts[name] + shift for name in order[order.index(phase) :]}
+    before = order[order.index(phase) - 1] if order.index(phase) else None
+    if before and moved[phase] <= starts[before]:
+        raise WrongCallError(f"{phase} cannot begin before {before} has, on {starts[before]}.")
+    return moved
 
 
 async def change_status(
@@ -155,7 +186,7 @@ async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, n
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.ERASE)
         if patient.status is not PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.")
+            raise NotAllowedError(f"{patient.code} is still in the study; withdraw the patient first.")
         audit = await write_audit(conn, Audit(now, actor, "erase identity", patient.id, reason=reason))
         await contacts.revoke_invites(conn, at=now, patient_id=patient.id, audit=audit)
         await contacts.forget_contact(conn, patient.id, audit=audit)

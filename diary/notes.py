@@ -60,6 +60,7 @@ async def pass_note_on(
     db: Database, *, patient_id: int, note_id: int, side_effect: bool = False, now: datetime
 ) -> bool:
     """Give a kept text to the study team after all; False where it was given before."""
+    kind = "side-effect" if side_effect else "note"
     async with db.write() as conn:
         audit = await write_audit(
             conn,
@@ -71,12 +72,12 @@ async def pass_note_on(
                 {"note": note_id, "side_effect": side_effect},
             ),
         )
-        passed = await entries.pass_note_on(conn, note_id, patient_id, at=now, audit=audit)
+        passed = await entries.pass_note_on(conn, note_id, patient_id, kind=kind, at=now, audit=audit)
         if passed:
             await raise_alert(
                 conn,
                 patient_id=patient_id,
-                rule="side-effect" if side_effect else "note",
+                rule=kind,
                 key=f"note:{note_id}",
                 details={"note": note_id},
                 now=now,
@@ -115,6 +116,7 @@ async def _add(
             "utc_offset_minutes": int((local.utcoffset() or timedelta()).total_seconds() // 60),
             "arrival": key,
             "passed_on_at": None if kind == "unread" else now,
+            "passed_on_as": None if kind == "unread" else kind,
         },
         audit=audit,
     )

@@ -286,7 +286,7 @@ async def reset_passphrase(
     """Forget a member's passphrase: they choose a new one with their next link; sessions and links end."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
-        line = Audit(now, actor, "reset passphrase", details={"code": code}, reason=reason)
+        line = Audit(now, actor, "reset passphrase", details={"code": member.code}, reason=reason)
         audit = await write_audit(conn, line)
         await people.keep_passphrase(conn, member.id, None, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)

@@ -19,8 +19,8 @@ async def add_site(db: Database, *, code: str, name: str, timezone: str, actor: 
     _allow_for(actor, None)
     check_zone(timezone)
     async with db.write() as conn:
-        if await people.site_by_code(conn, code):
-            raise AlreadyThereError(f"There is a site {code} already; choose another code.")
+        if known := await people.site_by_code(conn, code):
+            raise AlreadyThereError(f"There is a site {known.code} already; choose another code.")
         audit = await write_audit(conn, Audit(now, actor, "add site", details={"code": code}))
         await people.add_site(conn, code=code, name=name, timezone=timezone, audit=audit)
 
@@ -41,13 +41,13 @@ async def add_staff(
     if not sites and role != "administrator":
         raise WrongCallError(f"A {role} belongs to a site; name at least one with --site.")
     async with db.write() as conn:
-        if await people.staff_by_code(conn, code):
-            raise AlreadyThereError(f"There is a staff member {code} already; choose another code.")
-        site_ids = [(await _site(conn, site)).id for site in sites]
-        _allow_for(actor, frozenset(site_ids) or None)
-        details = {"code": code, "role": role, "sites": list(sites)}
+        if known := await people.staff_by_code(conn, code):
+            raise AlreadyThereError(f"There is a staff member {known.code} already; choose another code.")
+        clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
+        _allow_for(actor, frozenset(clinics) or None)
+        details = {"code": code, "role": role, "sites": list(clinics.values())}
         audit = await write_audit(conn, Audit(now, actor, "add staff", details=details))
-        await people.add_staff(conn, code=code, role=role, language=language, site_ids=site_ids, audit=audit)
+        await people.add_staff(conn, code=code, role=role, language=language, site_ids=list(clinics), audit=audit)
     return await invite_staff(db, code=code, actor=actor, now=now)
 
 
@@ -56,16 +56,16 @@ async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) 
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
         if member.disabled_at is not None:
-            raise NotAllowedError(f"{code} is disabled and cannot be invited.")
-        audit = await write_audit(conn, Audit(now, actor, "invite staff", details={"code": code}))
-        return await issue_invite(db, conn, code=code, staff_id=member.id, now=now, audit=audit)
+            raise NotAllowedError(f"{member.code} is disabled and cannot be invited.")
+        audit = await write_audit(conn, Audit(now, actor, "invite staff", details={"code": member.code}))
+        return await issue_invite(db, conn, code=member.code, staff_id=member.id, now=now, audit=audit)
 
 
 async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> None:
     """Shut a staff member out at once, of the pages too."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
-        audit = await write_audit(conn, Audit(now, actor, "disable staff", details={"code": code}))
+        audit = await write_audit(conn, Audit(now, actor, "disable staff", details={"code": member.code}))
         await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
         await people.disable_staff(conn, member.id, at=now, audit=audit)

@@ -94,6 +94,11 @@ class PhaseDates:
     first: date
     last: date
 
+    @property
+    def days(self) -> int:
+        """How many there are."""
+        return (self.last - self.first).days + 1
+
 
 def phase_starts_from(protocol: Protocol, start: date) -> dict[str, date]:
     """Day 0 of each phase when the phases follow one another from `start`."""

@@ -17,7 +17,7 @@ from storage import extracts
 from storage.extracts import Wanted
 from storage.records import Record
 from storage.states import SlotState
-from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, SOURCES
+from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, PASSED_ON_AS, SOURCES
 
 Cell: TypeAlias = str | int | date | datetime | None
 
@@ -302,6 +302,7 @@ NOTES = File(
         *_times("received", "When it reached Daybook.", "received_at"),
         *_times("recorded", "When it was written down.", "recorded_at"),
         *_times("passed_on", "When it was given to the study team; empty: it was not.", "passed_on_at"),
+        _code("passed_on_as", "What the patient gave it to the team as; empty: it was not given.", PASSED_ON_AS),
     ),
 )
 ALERTS = File(

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from protocol.errors import SchemaError, SettingsError
 from storage.driver import connect
+from storage.key_check import check_keys
 from storage.sealing import Keys
 
 Connection = AsyncConnection
@@ -51,11 +52,11 @@ class Database:
         try:
             self._writer = await self._write_engine.connect()
             if schema_checked:
-                await self._check_schema()
+                await self._check()
         except (DatabaseError, sqlite3.Error) as error:
             await self.close()
             raise SettingsError(_unusable(self.url, error)) from None
-        except SchemaError:
+        except (SchemaError, SettingsError):
             await self.close()
             raise
 
@@ -90,6 +91,7 @@ class Database:
                 await conn.run_sync(_upgrade)
                 if (await conn.exec_driver_sql("PRAGMA foreign_key_check")).first() is not None:
                     raise SchemaError(f"The database {shown(self.url)} would lose rows; nothing was changed.")
+                await check_keys(conn, self.keys)
         except CommandError as error:
             raise SchemaError(
                 f"The database {shown(self.url)} cannot be brought up to date ({error}); "
@@ -114,9 +116,13 @@ class Database:
             found = {name: (await conn.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in names}
         return {"sqlite": sqlite3.sqlite_version, **found}
 
-    async def _check_schema(self) -> None:
+    async def _check(self) -> None:
         async with self.write() as conn:
-            revision = await conn.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+            await self._check_schema(conn)
+            await check_keys(conn, self.keys)
+
+    async def _check_schema(self, conn: Connection) -> None:
+        revision = await conn.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
         if revision is None:
             raise SchemaError(f"The database {shown(self.url)} is empty; make it with `daybook init`.")
         if revision != _head():

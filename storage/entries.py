@@ -95,12 +95,14 @@ async def add_note(conn: Connection, values: Mapping[str, Any], *, audit: AuditI
     return note_id
 
 
-async def pass_note_on(conn: Connection, note_id: int, patient_id: int, *, at: datetime, audit: AuditId) -> bool:
-    """Mark a note as meant for the study team; False where it was already, or is another patient's."""
+async def pass_note_on(
+    conn: Connection, note_id: int, patient_id: int, *, kind: str, at: datetime, audit: AuditId
+) -> bool:
+    """Mark a note as given to the study team as this; False where it was already, or is another patient's."""
     done = await conn.execute(
         update(_n)
         .where(_n.c.id == note_id, _n.c.patient_id == patient_id, _n.c.passed_on_at.is_(None))
-        .values(passed_on_at=at, audit_id=audit)
+        .values(passed_on_at=at, passed_on_as=kind, audit_id=audit)
     )
     return done.rowcount == 1
 

@@ -171,6 +171,7 @@ class NoteLine(Record):
     received_at: datetime
     recorded_at: datetime
     passed_on_at: datetime | None
+    passed_on_as: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from protocol.lifecycle import STANDING, PatientStatus
 from storage import tables
 from storage.audit import AuditId
 from storage.database import Connection
+from storage.people import called
 from storage.records import Patient, columns_of
 from storage.writing import insert_row
 
@@ -65,7 +66,7 @@ async def add_patient(
 
 async def patient_by_code(conn: Connection, code: str) -> Patient | None:
     """Find a patient by subject code."""
-    row = (await conn.execute(select(*_PATIENT).where(tables.patients.c.code == code))).one_or_none()
+    row = (await conn.execute(select(*_PATIENT).where(called(tables.patients, code)))).one_or_none()
     return _patient(row) if row else None
 
 

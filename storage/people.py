@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, insert, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -28,6 +28,11 @@ class Proof(Record):
 _PROOF = select(*columns_of(Proof, tables.staff)).where(tables.staff.c.id == bindparam("staff_id"))
 
 
+def called(table: Table, code: str) -> ColumnElement[bool]:
+    """The row of this code, however its letters were typed: P-001 and p-001 are one code."""
+    return func.lower(table.c.code) == code.lower()
+
+
 async def add_site(conn: Connection, *, code: str, name: str, timezone: str, audit: AuditId) -> int:
     """Add a clinic and give its id."""
     values = {"code": code, "name": name, "timezone": timezone, "audit_id": audit}
@@ -41,7 +46,7 @@ async def sites(conn: Connection) -> list[Site]:
 
 async def site_by_code(conn: Connection, code: str) -> Site | None:
     """Find a clinic."""
-    row = (await conn.execute(select(*_SITE).where(tables.sites.c.code == code))).one_or_none()
+    row = (await conn.execute(select(*_SITE).where(called(tables.sites, code)))).one_or_none()
     return Site.of(row) if row else None
 
 
@@ -82,7 +87,7 @@ async def staff_codes(conn: Connection) -> dict[int, str]:
 
 async def staff_by_code(conn: Connection, code: str) -> StaffMember | None:
     """Find a staff member by code."""
-    row = (await conn.execute(select(*_STAFF).where(tables.staff.c.code == code))).one_or_none()
+    row = (await conn.execute(select(*_STAFF).where(called(tables.staff, code)))).one_or_none()
     return StaffMember.of(row) if row else None
 
 

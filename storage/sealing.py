@@ -21,7 +21,7 @@ from protocol.errors import SealError, SettingsError
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
-_ID_BYTES = 4
+ID_BYTES = 4
 # The least part of a signature that still proves something: it cannot be guessed at the pace of a chat.
 _SIGNATURE_BYTES = 8
 
@@ -58,6 +58,10 @@ class Keys:
                 return key.open(sealed, context.encode())
         raise SealError("A sealed value was made with a key that DAYBOOK_SECRET_KEY no longer holds; add it back.")
 
+    def hold(self, key_id: bytes) -> bool:
+        """Tell whether the key of this id, which every sealed value begins with, is one of these."""
+        return any(key.id == key_id for key in self._keys)
+
     def lookups(self, purpose: str, value: str) -> list[bytes]:
         """Keyed hashes of a value under every key, the newest first: to search by all, to store the first."""
         return [key.lookup(purpose, value) for key in self._keys]
@@ -77,7 +81,7 @@ class _Key:
     """One secret, spread into a key for sealing and one for looking up."""
 
     def __init__(self, secret: bytes) -> None:
-        self.id = hashlib.sha256(b"daybook key id" + secret).digest()[:_ID_BYTES]
+        self.id = hashlib.sha256(b"daybook key id" + secret).digest()[:ID_BYTES]
         self._aead = AESGCM(_derived(secret, b"seal"))
         self._hmac = _derived(secret, b"lookup")
 
@@ -86,7 +90,7 @@ class _Key:
         return self.id + nonce + self._aead.encrypt(nonce, plain, self.id + context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
-        nonce, body = sealed[_ID_BYTES : _ID_BYTES + _NONCE_BYTES], sealed[_ID_BYTES + _NONCE_BYTES :]
+        nonce, body = sealed[ID_BYTES : ID_BYTES + _NONCE_BYTES], sealed[ID_BYTES + _NONCE_BYTES :]
         try:
             return self._aead.decrypt(nonce, body, self.id + context)
         except (InvalidTag, ValueError):  # ValueError where so little is left that there is no nonce

@@ -59,6 +59,11 @@ def _index_of_some(name: str, *columns: str, where: str, unique: bool = False) -
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
+def _unique_in_any_case(table: str) -> Index:
+    """P-001 and p-001 are one code, on paper and in a chat."""
+    return Index(f"{table}_code_in_any_case", text("lower(code)"), unique=True)
+
+
 def _one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
     allowed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({allowed})", name=column)
@@ -72,7 +77,8 @@ ANSWERS = ("score", "taken", "not-taken")
 OWN_SOURCES = ("button", "text")
 TOLD_STAFF = ("phone", "paper", "visit")
 SOURCES = (*OWN_SOURCES, *TOLD_STAFF, "staff")
-NOTE_KINDS = ("note", "side-effect", "unread")
+PASSED_ON_AS = ("note", "side-effect")
+NOTE_KINDS = (*PASSED_ON_AS, "unread")
 REACHABLE = ("yes", "blocked", "gone")
 
 audit = _table(
@@ -98,6 +104,7 @@ sites = _table(
     Column("name", Text, nullable=False),
     Column("timezone", Text, nullable=False),
     _to("audit"),
+    _unique_in_any_case("sites"),
 )
 
 staff = _table(
@@ -113,6 +120,7 @@ staff = _table(
     Column("wrong_tries", Integer, nullable=False, server_default=text("0")),
     Column("locked_until", Instant),
     _one_of("role", ROLES),
+    _unique_in_any_case("staff"),
 )
 
 # No row for an administrator means every site; anybody else sees the sites named here and no other.
@@ -147,6 +155,7 @@ patients = _table(
     _to("audit"),
     Column("use_stopped_at", Instant),  # from then on the diary is kept and no longer used
     _one_of("status", PatientStatus),
+    _unique_in_any_case("patients"),
 )
 
 consents = _table(
@@ -309,6 +318,7 @@ notes = _table(
     Column("arrival", Text, unique=True),
     Column("passed_on_at", Instant),
     _to("audit"),
+    Column("passed_on_as", Text),  # note or side-effect, whatever it was kept as
     _one_of("kind", NOTE_KINDS),
     Index(None, "patient_id", "recorded_at"),
 )
@@ -463,6 +473,9 @@ heartbeats = _table(
     Column("part", Text, primary_key=True),
     Column("at", Instant, nullable=False),
 )
+
+# One sealed value that says nothing: keys that cannot open it are not those of this database.
+key_check = _table("key_check", _id(), Column("sealed", LargeBinary, nullable=False))
 
 # The bots this deployment speaks through, so that invite links can be made while Telegram is away.
 bots = _table(

@@ -7,6 +7,7 @@ import pytest
 from cli.settings import load_settings
 from diary import Keys, new_secret_key
 from tests.cli.conftest import Shell
+from tests.conftest import KEY
 
 
 def set_form(shell: Shell, form: str) -> None:
@@ -65,6 +66,16 @@ def test_init_makes_no_new_key_for_a_database_that_has_one(empty: Shell):
     (empty.folder / ".env").unlink()
     empty("init").refuses("DAYBOOK_SECRET_KEY", "put that key back", code=2)
     assert not (empty.folder / ".env").exists()
+
+
+def test_another_good_key_is_noticed_by_every_command(shell: Shell, monkeypatch):
+    shell("patient", "add", "P-001", "--start", "tomorrow")
+    monkeypatch.setenv("DAYBOOK_SECRET_KEY", new_secret_key())
+    for command in ("init", "migrate", "health", "export --out out", "patient invite P-001"):
+        shell(*command.split()).refuses("another DAYBOOK_SECRET_KEY", "add the old key back, after a comma", code=2)
+    assert "add the old key back" in shell("doctor").out
+    monkeypatch.setenv("DAYBOOK_SECRET_KEY", f"{new_secret_key()},{KEY}")
+    assert shell("patient", "invite", "P-001").code == 0
 
 
 def test_init_with_a_protocol_that_cannot_be_read_leaves_nothing_behind(empty: Shell, monkeypatch):

@@ -142,10 +142,25 @@ def test_a_code_that_is_taken_is_refused(shell: Shell):
     shell(*ADD).refuses("P-001", "another code")
 
 
+def test_a_code_is_one_code_however_its_letters_are_typed(shell: Shell):
+    joined(shell)
+    shell("patient", "add", "p-001", "--start", "today").refuses("P-001", "another code")
+    assert codes(shell) == ["P-001"]
+    assert shell("patient", "show", "p-001", "--json").json["code"] == "P-001"
+    assert shell("patient", "invite", "p-001", "--json").json["code"] == "P-001"
+    move = ("--phase", "oral", "--start", "2026-12-10", "--reason", "ill")
+    assert "oral of P-001" in shell("patient", "move", "p-001", *move).out
+    assert shell("patient", "pause", "p-001", "--reason", "travelling").out.startswith("P-001 is paused")
+    shell("patient", "withdraw", "p-001", "--reason", "moved away")
+    assert shell("patient", "erase", "p-001", "--reason", "asked", "--yes").out.startswith("P-001 is a code")
+    [row] = shell("adherence", "--patient", "p-001", "--site", "MAIN", "--json").json
+    assert row["patient"] == "P-001"
+
+
 def test_with_several_sites_one_must_be_named(shell: Shell):
     shell("site", "add", "north", "--name", "North", "--timezone", "Europe/Berlin")
     shell(*ADD).refuses("main, north", "--site")
-    assert shell(*ADD, "--site", "north").code == 0
+    assert shell(*ADD, "--site", "North").code == 0
     assert [row["site"] for row in shell("patient", "list", "--json").json] == ["north"]
     assert shell("patient", "list", "--site", "main", "--json").json == []
 
@@ -250,6 +265,30 @@ def test_a_phase_moves_with_those_after_it(shell: Shell):
     assert (said.code, said.err) == (0, "")
     assert "oral of P-001 now begins on Thu 2026-12-10" in said.out
     assert shell("patient", "show", "P-001", "--json").json["phases"]["follow-up"] == "2027-01-07"
+
+
+@pytest.mark.parametrize("typed", ["", "n\n"])
+def test_a_move_that_takes_more_than_half_of_a_phase_is_asked_about(shell: Shell, monkeypatch, typed):
+    joined(shell)
+    slip = ("patient", "move", "P-001", "--phase", "oral", "--start", "2026-11-25", "--reason", "moved")
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    said = shell(*slip)
+    assert said.code == 1
+    assert "iv would be shortened by 13 days, from 14 to 1. Move oral all the same?" in said.err
+    assert said.err.endswith("Nothing was changed.\n")
+    assert shell("patient", "show", "P-001", "--json").json["phases"]["oral"] == "2026-12-08"
+
+    assert "iv is shortened by 13 days, from 14 to 1." in shell(*slip, "--yes").out
+    back = shell("patient", "move", "P-001", "--phase", "oral", "--start", "2026-12-08", "--reason", "a slip")
+    assert (back.code, back.err) == (0, "")
+    assert "iv is lengthened by 13 days, from 1 to 14." in back.out
+
+
+def test_a_move_that_leaves_half_of_a_phase_is_said_and_not_asked_about(shell: Shell):
+    joined(shell)
+    said = shell("patient", "move", "P-001", "--phase", "oral", "--start", "2026-12-01", "--reason", "hurry")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.endswith("iv is shortened by 7 days, from 14 to 7.\n")
 
 
 def test_a_phase_that_does_not_exist_cannot_move(shell: Shell):

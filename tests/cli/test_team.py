@@ -20,6 +20,16 @@ def test_a_staff_member_gets_an_invite_like_a_patient(online: Shell):
     assert (online.folder / "nour.svg").exists()
 
 
+def test_the_code_of_a_member_or_a_site_is_one_however_its_letters_are_typed(shell: Shell):
+    assert shell("staff", "add", "Nour", "--role", "coordinator", "--site", "MAIN").code == 0
+    shell(*NOUR).refuses("Nour", "another code")
+    shell("site", "add", "Main", "--name", "Main", "--timezone", "Africa/Cairo").refuses("main", "another code")
+    assert shell("staff", "invite", "nour", "--json").json["code"] == "Nour"
+    assert shell("staff", "reset", "NOUR", "--reason", "forgotten").out.startswith("Nour has no passphrase")
+    assert shell("staff", "disable", "NOUR").out == "Nour is shut out.\n"
+    assert [(row["code"], row["sites"]) for row in shell("staff", "list", "--json").json] == [("Nour", ["main"])]
+
+
 def test_a_new_invite_comes_with_a_link_to_the_pages(shell: Shell, monkeypatch):
     shell(*NOUR)
     row = shell("staff", "invite", "nour", "--json").json

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from cli.wiring import clock
+from diary import new_secret_key
 from rehearsal.server import Server
 from rehearsal.telegram import TOKEN
 from tests.process.deployment import Deployment, deployed
@@ -34,9 +35,10 @@ async def test_settings_that_cannot_work_are_refused_in_one_sentence(alone: Depl
         serve("serve", DAYBOOK_PROTOCOL=str(alone.folder / "nowhere.toml")),
         serve("serve", DAYBOOK_SECRET_KEY="too-short"),
         serve("serve", DAYBOOK_WEB_PORT="many"),
+        serve("serve", DAYBOOK_SECRET_KEY=new_secret_key()),
     )
-    wrong_token, no_token, wrong_protocol, no_protocol, wrong_key, wrong_port = refused
-    assert [said.code for said in refused] == [2, 2, 1, 1, 2, 2], refused
+    wrong_token, no_token, wrong_protocol, no_protocol, wrong_key, wrong_port, other_key = refused
+    assert [said.code for said in refused] == [2, 2, 1, 1, 2, 2, 2], refused
     assert "Telegram refuses the bot's token" in wrong_token.err.splitlines()[-1]
     assert "Traceback" not in wrong_token.err
     no_token.refuses("DAYBOOK_BOT_TOKEN is missing", code=2)
@@ -44,6 +46,7 @@ async def test_settings_that_cannot_work_are_refused_in_one_sentence(alone: Depl
     no_protocol.refuses("nowhere.toml")
     wrong_key.refuses("DAYBOOK_SECRET_KEY", code=2)
     wrong_port.refuses("DAYBOOK_WEB_PORT", "8080", code=2)
+    other_key.refuses("another DAYBOOK_SECRET_KEY", "add the old key back", code=2)
     assert all(TOKEN not in said.err for said in refused)
 
 

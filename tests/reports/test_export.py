@@ -10,7 +10,7 @@ from diary import SYSTEM, PatientStatus
 from diary.alerts import raise_alert
 from diary.answers import Arrival
 from diary.enrolment import change_status, erase_patient
-from diary.notes import keep_note
+from diary.notes import keep_note, pass_note_on
 from diary.service import record_outage
 from protocol.errors import DaybookError, UnknownCodeError
 from protocol.lifecycle import SendOutcome
@@ -47,7 +47,7 @@ def rows_of(path):
 
 
 async def noted(stage, patient_id, text, *, kind="note", key="m:1", at="2026-11-24 21:00"):
-    await keep_note(
+    return await keep_note(
         stage.db,
         patient_id=patient_id,
         kind=kind,
@@ -168,6 +168,19 @@ async def test_no_note_can_run_as_a_formula_and_each_can_be_read_back(stage: Sta
 
     assert row["text"] == "'" + text
     assert row["text"].removeprefix("'") == text
+
+
+async def test_a_text_that_was_passed_on_says_as_what_and_stays_what_it_was(stage: Stage, amina, tmp_path):
+    await noted(stage, amina.id, "fine", key="m:2")
+    kept = await noted(stage, amina.id, "dizzy", kind="unread", key="m:3", at="2026-11-24 21:05")
+    await noted(stage, amina.id, "7.5", kind="unread", key="m:4", at="2026-11-24 21:10")
+    await pass_note_on(stage.db, patient_id=amina.id, note_id=kept.note_id, side_effect=True, now=FRIDAY)
+
+    rows = (await exported(stage, tmp_path / "out"))["notes.csv"]
+    assert [(row["note_kind"], row["passed_on_as"]) for row in rows] == [
+        ("note", "note"), ("unread", "side-effect"), ("unread", ""),
+    ]  # fmt: skip
+    assert list(rows[0])[-1] == "passed_on_as"
 
 
 async def test_only_texts_are_guarded(stage: Stage, amina, tmp_path):

@@ -35,6 +35,8 @@ async def test_one_patient_is_shown_with_state_figures_and_last_answers(world: W
 
     assert "P-001: active" in nour.last.text
     assert "pain 7 (on time)" in nour.last.text
+    await world.type(nour, "/patient p-001")
+    assert "P-001: active" in nour.last.text
 
 
 async def test_another_sites_patient_does_not_exist(world: World):

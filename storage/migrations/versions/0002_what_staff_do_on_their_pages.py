@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from protocol.errors import SchemaError
 from storage.columns import Instant, Json, LocalDate
 
 revision = "0002"
@@ -12,6 +13,22 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _refuse_codes_that_differ_by_case()
+    op.create_table(
+        "key_check",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("key_check_pk")),
+        sqlite_strict=True,
+    )
+
+    op.add_column("notes", sa.Column("passed_on_as", sa.Text(), nullable=True))
+    # What the alert said that took it to the team.
+    op.execute(
+        "UPDATE notes SET passed_on_as = (SELECT rule FROM alerts WHERE alerts.patient_id = notes.patient_id "
+        "AND rule IN ('note', 'side-effect') AND alerts.key = 'note:' || notes.id) WHERE passed_on_at IS NOT NULL"
+    )
+
     op.create_table(
         "sessions",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -143,4 +160,21 @@ def upgrade() -> None:
             op.execute(
                 f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
                 f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END"
+            )
+
+    # Last, because a batch cannot see an index of an expression and warns of it.
+    for table in ("patients", "sites", "staff"):
+        op.create_index(f"{table}_code_in_any_case", table, [sa.text("lower(code)")], unique=True)
+
+
+def _refuse_codes_that_differ_by_case() -> None:
+    """Which of two is meant nobody but the site can say, so neither is renamed here."""
+    for table in ("patients", "sites", "staff"):
+        found = op.get_bind().execute(
+            sa.text(f"SELECT min(code), max(code) FROM {table} GROUP BY lower(code) HAVING count(*) > 1")  # noqa: S608
+        )
+        if (twins := found.first()) is not None:
+            raise SchemaError(
+                f"{twins[0]} and {twins[1]} of the table {table} differ only by case, which is no longer allowed; "
+                "rename one of them there, then run `daybook migrate` again."
             )
