@@ -114,6 +114,16 @@ def visit_dates(protocol: Protocol, starts: Mapping[str, date]) -> tuple[VisitDa
     return tuple(VisitDate(visit.id, _date_of_day(protocol, starts, visit.day)) for visit in protocol.visit)
 
 
+def anchor_of(protocol: Protocol, day: int) -> tuple[str, int]:
+    """The phase a day of the trial as planned falls into, and its days after that phase's day 0."""
+    first_day = 0
+    for phase in protocol.phase[:-1]:
+        if day < first_day + phase.days:
+            return phase.id, day - first_day
+        first_day += phase.days
+    return protocol.phase[-1].id, day - first_day
+
+
 def phase_dates(protocol: Protocol, starts: Mapping[str, date]) -> tuple[PhaseDates, ...]:
     """The days of each phase, as long as planned but never into the next."""
     return tuple(
@@ -122,12 +132,8 @@ def phase_dates(protocol: Protocol, starts: Mapping[str, date]) -> tuple[PhaseDa
 
 
 def _date_of_day(protocol: Protocol, starts: Mapping[str, date], day: int) -> date:
-    first_day = 0
-    for phase in protocol.phase[:-1]:
-        if day < first_day + phase.days:
-            return starts[phase.id] + (day - first_day) * _DAY
-        first_day += phase.days
-    return starts[protocol.phase[-1].id] + (day - first_day) * _DAY
+    phase, days = anchor_of(protocol, day)
+    return starts[phase] + days * _DAY
 
 
 def plan(protocol: Protocol, enrolment: Enrolment) -> tuple[PlannedSlot, ...]:

@@ -1,0 +1,158 @@
+"""The verb of a clinic day: what was measured there, typed in by staff within the protocol's ranges."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from diary.enrolment import status_changed
+from diary.protocols import protocol_of
+from diary.roles import Act, patient_for
+from protocol.calendar import zone_of
+from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
+from protocol.lifecycle import PatientStatus
+from protocol.model import Measure, Protocol, Visit
+from storage import patients, visits
+from storage.audit import Actor, Audit, write_audit
+from storage.database import Connection, Database
+from storage.records import Patient
+from storage.visits import VisitRow
+
+_EARLIEST = timedelta(days=365)  # before a patient was added: a screening takes time
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedVisit:
+    """The form that holds now, whether it was there already, and why the enrolment stops where it does."""
+
+    id: int
+    already: bool = False
+    stopped_because: str | None = None
+
+
+async def record_visit(
+    db: Database,
+    *,
+    code: str,
+    visit: str,
+    held_on: date,
+    measured: Mapping[str, float],
+    supersedes: int | None,
+    reason: str | None,
+    actor: Actor,
+    now: datetime,
+) -> RecordedVisit:
+    """Save a visit's form, or correct the one that was seen (`supersedes`), for a reason.
+
+    The same form sent twice is one act; ConflictError where another was saved since `supersedes` was seen.
+    """
+    async with db.write() as conn:
+        patient = await patient_for(conn, code, actor, Act.ENTER_VISIT)
+        protocol = await protocol_of(db, conn, patient.protocol_id)
+        planned = _visit(protocol, visit)
+        _check_measures(protocol, planned, measured)
+        await _check_day(conn, patient, held_on, now)
+        because = _below(protocol, planned, measured)
+        taken = {name: measured[name] for name in planned.measures if name in measured}
+        history = [row for row in await visits.visits_of_patient(conn, patient.id) if row.visit == visit]
+        held = history[-1] if history else None
+        same = [row for row in history if (row.held_on, row.measured) == (held_on, taken)]
+        sent_before = any(row is held or row.supersedes == supersedes for row in same)
+        if held is not None and sent_before:
+            return RecordedVisit(held.id, already=True, stopped_because=because)
+        _check_correction(history, supersedes, reason)
+        values = {
+            "patient_id": patient.id,
+            "protocol_id": patient.protocol_id,
+            "visit": visit,
+            "held_on": held_on,
+            "measured": taken,
+        }
+        row_id = await _save(conn, values, held, actor=actor, reason=reason, now=now)
+        if because is not None and patient.status is not PatientStatus.WITHDRAWN:
+            await status_changed(
+                db, conn, patient, status=PatientStatus.WITHDRAWN, actor=actor, reason=because, now=now
+            )
+        return RecordedVisit(row_id, stopped_because=because)
+
+
+def _check_correction(history: Sequence[VisitRow], supersedes: int | None, reason: str | None) -> None:
+    """A correction names the newest form and says why; a first form does neither."""
+    if supersedes is None:
+        if history:
+            raise ConflictError
+        if reason is not None:
+            raise WrongCallError("A correction names the record it supersedes; a first record does neither.")
+        return
+    if not (reason or "").strip():
+        raise WrongCallError("A correction says why; write a few words.")
+    if supersedes not in {row.id for row in history}:
+        raise UnknownCodeError("There is no such record of this visit.")
+    if history[-1].id != supersedes:
+        raise ConflictError
+
+
+async def _save(
+    conn: Connection,
+    values: Mapping[str, Any],
+    held: VisitRow | None,
+    *,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
+) -> int:
+    details = {"visit": values["visit"], "held_on": values["held_on"].isoformat(), "measured": values["measured"]}
+    if held is not None:
+        details["old"] = {"held_on": held.held_on.isoformat(), "measured": held.measured}
+    verb = "correct visit" if held else "record visit"
+    audit = await write_audit(conn, Audit(now, actor, verb, values["patient_id"], details, reason))
+    supersedes = {"supersedes": held.id if held else None, "change_reason": reason}
+    row_id = await visits.add_visit(conn, {**values, **supersedes, "recorded_at": now}, audit=audit)
+    assert row_id is not None  # one writer at a time, and the row that holds was read in this transaction
+    return row_id
+
+
+def _visit(protocol: Protocol, visit: str) -> Visit:
+    found = next((planned for planned in protocol.visit if planned.id == visit), None)
+    if found is None:
+        raise UnknownCodeError(f"The protocol has no visit {visit}.")
+    return found
+
+
+def _check_measures(protocol: Protocol, planned: Visit, measured: Mapping[str, float]) -> None:
+    measures = {measure.id: measure for measure in protocol.measure}
+    for name, value in measured.items():
+        if name not in planned.measures:
+            raise WrongCallError(f"{name} is not measured at {planned.name.in_language('en')}.")
+        _check_value(measures[name], value)
+
+
+def _check_value(measure: Measure, value: float) -> None:
+    least, most = measure.range
+    fits = least <= value <= most and round(value, measure.decimals) == value
+    if not fits:
+        name, unit = measure.name.in_language("en"), f" {measure.unit}" if measure.unit else ""
+        raise WrongCallError(f"{name} lies from {least:g} to {most:g}{unit}, {_places(measure.decimals)}.")
+
+
+def _places(decimals: int) -> str:
+    words = {0: "whole numbers only", 1: "at most one decimal place"}
+    return words.get(decimals, f"at most {decimals} decimal places")
+
+
+async def _check_day(conn: Connection, patient: Patient, held_on: date, now: datetime) -> None:
+    zone = zone_of(await patients.zone_of_patient(conn, patient.id))
+    if held_on > now.astimezone(zone).date():
+        raise WrongCallError(f"{held_on} is still to come where the patient lives; check the day.")
+    if held_on < patient.added_at.astimezone(zone).date() - _EARLIEST:
+        raise WrongCallError(f"{held_on} lies more than a year before {patient.code} was added; check the day.")
+
+
+def _below(protocol: Protocol, planned: Visit, measured: Mapping[str, float]) -> str | None:
+    """Why the patient does not go on: a measure below what is required at this visit."""
+    for measure in protocol.measure:
+        required, value = measure.require, measured.get(measure.id)
+        if required is not None and value is not None and required.at == planned.id and value < required.min:
+            name, at = measure.name.in_language("en"), planned.name.in_language("en")
+            return f"{name} {value:g} is below {required.min:g}, the least at {at}"
+    return None

@@ -1,0 +1,230 @@
+"""Clinic days: which are to come, due or overdue, what was measured, and adherence counted beside adherence said.
+
+Counted adherence is (dispensed - returned) / expected doses, from what a measure of the protocol counts; said
+adherence is taken / expected doses of the same item (reports/adherence.py). Counts of any kind flatter (Rudd, Clin
+Pharmacol Ther 1989;46:169; the count's form after NIHMS293825, table 1), so the two stand beside one another, and a
+difference of more than 20 points is flagged for a person to look at. A count above the expected is shown as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from diary.protocols import protocol_of
+from diary.roles import patient_called
+from protocol.calendar import VisitDate, anchor_of, visit_dates, zone_of
+from protocol.model import Measure, Protocol, Visit
+from protocol.values import Text
+from storage import patients, people, questions, roster, visits
+from storage.database import Connection, Database
+from storage.visits import VisitRow
+
+DIFFERS_BY: Final = 0.2
+_DAY = timedelta(days=1)
+_WEEK = 7 * _DAY
+_EASTERNMOST = timedelta(hours=14)
+MOST_DUE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One value of a visit, as it is shown: with the measure's decimals at most, and its unit."""
+
+    measure: str
+    names: Text
+    value: float
+    unit: str
+
+    @property
+    def shown(self) -> str:
+        """The number as it was typed."""
+        return f"{self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedVisit:
+    """A form as somebody saved it."""
+
+    id: int
+    by: str
+    held_on: date
+    measured: Mapping[str, float]
+    recorded_at: datetime
+    change_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitLine:
+    """A visit of one patient; `row_id` is the form that holds, which a correction names."""
+
+    visit: str
+    names: Text
+    planned: date
+    state: str
+    held_on: date | None
+    row_id: int | None
+    measures: tuple[Measure, ...]
+    measured: tuple[Measured, ...]
+    history: tuple[SavedVisit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DueVisit:
+    """A visit that nobody has recorded yet, of a patient who is still in the study."""
+
+    code: str
+    site: str
+    visit: str
+    names: Text
+    planned: date
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole; without a whole there is no rate."""
+
+    numerator: int
+    denominator: int
+
+    @property
+    def rate(self) -> float | None:
+        """The numerator of the denominator."""
+        return self.numerator / self.denominator if self.denominator else None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An item's adherence as said and as the returned doses count it; None before they were counted."""
+
+    item: str
+    names: Text
+    said: Share
+    counted: Share | None
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the two differ by more than 20 points."""
+        said, counted = self.said.rate, self.counted.rate if self.counted else None
+        return said is not None and counted is not None and abs(said - counted) > DIFFERS_BY
+
+
+def state_of_visit(planned: date, today: date, *, held: bool) -> str:
+    """A visit's state on the patient's own day: the week before it and its own day are "due this week"."""
+    if held:
+        return "held"
+    if planned < today:
+        return "overdue"
+    return "due this week" if planned < today + _WEEK else "to come"
+
+
+async def visits_of(db: Database, code: str, scope: frozenset[int] | None, now: datetime) -> tuple[VisitLine, ...]:
+    """The visits of a patient of the asker's sites, in the order of the protocol."""
+    async with db.read() as conn:
+        patient = await patient_called(conn, code, scope)
+        protocol = await protocol_of(db, conn, patient.protocol_id)
+        starts = (await patients.enrolment_of(conn, patient)).phase_starts
+        today = now.astimezone(zone_of(await patients.zone_of_patient(conn, patient.id))).date()
+        saved = await visits.visits_of_patient(conn, patient.id)
+    return tuple(_line(protocol, one, saved, today) for one in visit_dates(protocol, starts))
+
+
+def _line(protocol: Protocol, planned: VisitDate, saved: list[VisitRow], today: date) -> VisitLine:
+    visit = next(one for one in protocol.visit if one.id == planned.visit)
+    measures = tuple(protocol.measure_of(name) for name in visit.measures)
+    history = [row for row in saved if row.visit == visit.id]
+    held = history[-1] if history else None
+    taken = held.measured if held else {}
+    return VisitLine(
+        visit=visit.id,
+        names=visit.name,
+        planned=planned.on,
+        state=state_of_visit(planned.on, today, held=held is not None),
+        held_on=held.held_on if held else None,
+        row_id=held.id if held else None,
+        measures=measures,
+        measured=tuple(Measured(m.id, m.name, taken[m.id], m.unit) for m in measures if m.id in taken),
+        history=tuple(
+            SavedVisit(row.id, row.staff or "system", row.held_on, row.measured, row.recorded_at, row.change_reason)
+            for row in history
+        ),
+    )
+
+
+async def visits_due(
+    db: Database, scope: frozenset[int] | None, now: datetime, within: int = 7
+) -> tuple[DueVisit, ...]:
+    """Visits of these sites that nobody has recorded, overdue or planned within so many days; the earliest first.
+
+    At most `MOST_DUE` of each visit: who has more on the list works from the top.
+    """
+    found: list[DueVisit] = []
+    async with db.read() as conn:
+        for protocol_id in (await people.protocol_ids(conn)).values():
+            protocol = await protocol_of(db, conn, protocol_id)
+            for visit in protocol.visit:
+                found += await _due(conn, protocol_id, protocol, visit, scope, now, within)
+    return tuple(sorted(found, key=lambda due: (due.planned, due.code)))
+
+
+async def _due(  # noqa: PLR0917 - the parts of one question
+    conn: Connection,
+    protocol_id: int,
+    protocol: Protocol,
+    visit: Visit,
+    scope: frozenset[int] | None,
+    now: datetime,
+    within: int,
+) -> list[DueVisit]:
+    phase, days = anchor_of(protocol, visit.day)
+    furthest = (now + _EASTERNMOST).date() + within * _DAY  # each patient's own day is looked at below
+    expected = await visits.expected_visits(
+        conn,
+        protocol_id=protocol_id,
+        phase=phase,
+        visit=visit.id,
+        started_by=furthest - days * _DAY,
+        site_ids=scope,
+        limit=MOST_DUE,
+    )
+    zones = await roster.zones_now(conn, [one.patient_id for one in expected])
+    found = []
+    for one in expected:
+        planned, today = one.start + days * _DAY, now.astimezone(zone_of(zones[one.patient_id])).date()
+        if planned < today + within * _DAY:
+            state = state_of_visit(planned, today, held=False)
+            found.append(DueVisit(one.code, one.site, visit.id, visit.name, planned, state))
+    return found
+
+
+async def counted(db: Database, code: str, scope: frozenset[int] | None, now: datetime) -> tuple[Counted, ...]:
+    """Said and counted adherence of each item whose returned doses the protocol counts."""
+    async with db.read() as conn:
+        patient = await patient_called(conn, code, scope)
+        protocol = await protocol_of(db, conn, patient.protocol_id)
+        counting = [measure for measure in protocol.measure if measure.counts is not None]
+        if not counting:
+            return ()
+        doses = await questions.slot_counts(conn, by="item", now=now, patient_id=patient.id)
+        returned = await _returned(conn, patient.id)
+    by_item = {row.key: row for row in doses}
+    names = {item.id: item.name for _, item in protocol.items()}
+    found = []
+    for measure in counting:
+        assert measure.counts is not None
+        item, row = measure.counts.item, by_item.get(measure.counts.item)
+        expected = row.doses if row else 0
+        left = returned.get(measure.id)
+        share = None if left is None else Share(measure.counts.dispensed - round(left), expected)
+        found.append(Counted(item, names[item], Share(row.taken if row else 0, expected), share))
+    return tuple(found)
+
+
+async def _returned(conn: Connection, patient_id: int) -> dict[str, float]:
+    """The newest value of each measure of a patient's visits, the last visit's for one that is taken again."""
+    newest = {row.visit: row for row in await visits.visits_of_patient(conn, patient_id)}
+    found: dict[str, float] = {}
+    for row in sorted(newest.values(), key=lambda row: row.held_on):
+        found |= row.measured
+    return found
