@@ -27,7 +27,7 @@ from telegram.ext import (
 
 from bot import patient, staff
 from bot.buttons import Buttons
-from bot.limiter import Lane, Pacer
+from bot.limiter import Asking, Lane, Pacer
 from bot.outcomes import classify, wait_of
 from bot.request import LeanRequest, loads_leniently
 from bot.turn import Screen, Turn
@@ -63,7 +63,7 @@ class _Handling:
 _HANDLING: ContextVar[_Handling] = ContextVar("handling")
 
 
-def build_bot(token: str, api: str, *, pacer: Pacer | None = None, request: Any = None) -> ExtBot[Lane]:
+def build_bot(token: str, api: str, *, pacer: Pacer | None = None, request: Any = None) -> ExtBot[Lane | Asking]:
     """A bot on our own client and pacer; `api` is the Bot API's base address."""
     base = api.rstrip("/")
     return ExtBot(

@@ -12,7 +12,7 @@ It keeps no task: each change, and one timer, runs `_advance`, which lets go who
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
@@ -23,7 +23,7 @@ import structlog
 from telegram.error import RetryAfter
 from telegram.ext import BaseRateLimiter
 
-from bot.outcomes import FloodWaitError, wait_of
+from bot.outcomes import FloodWaitError, NotWantedError, wait_of
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +52,14 @@ class Lane(IntEnum):
     REPLY = 1
     NOTICE = 2
     REMINDER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A lane for what may become unwanted while it waits: when its turn has come, `why_not` says why, or None."""
+
+    lane: Lane
+    why_not: Callable[[], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ class _Chats:
         return len(self._free_at)
 
 
-class Pacer(BaseRateLimiter[Lane]):
+class Pacer(BaseRateLimiter[Lane | Asking]):
     """The bot's pace: `per_bot` messages a second in all, `per_chat` a second in one chat; None is off.
 
     A reply waits at a closed gate, and is tried once more after a "too many requests", as long as that is
@@ -163,9 +171,10 @@ class Pacer(BaseRateLimiter[Lane]):
         kwargs: dict[str, Any],
         endpoint: str,
         data: dict[str, Any],
-        rate_limit_args: Lane | None,
+        rate_limit_args: Lane | Asking | None,
     ) -> Answer:
-        lane = rate_limit_args or Lane.REPLY
+        asking = rate_limit_args if isinstance(rate_limit_args, Asking) else None
+        lane = rate_limit_args.lane if isinstance(rate_limit_args, Asking) else rate_limit_args or Lane.REPLY
         tap = endpoint == TAP_ANSWER
         until = self._now() + (TAP_PATIENCE_SECONDS if tap else self._patience)
         tries_left = 2 if lane is Lane.REPLY else 1
@@ -176,6 +185,8 @@ class Pacer(BaseRateLimiter[Lane]):
             else:
                 await self._turn(lane, _chat_of(endpoint, data), until)
             try:
+                if asking and (why := await asking.why_not()) is not None:
+                    raise NotWantedError(why)
                 return await callback(*args, **kwargs)
             except RetryAfter as flood:
                 self._close_gate(wait_of(flood).total_seconds(), endpoint)

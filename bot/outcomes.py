@@ -67,6 +67,14 @@ class FloodWaitError(RetryAfter):
         return self._retry_after
 
 
+class NotWantedError(Exception):
+    """A message was not wanted any more when its turn had come: certainly not sent, and `why`."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
 def classify(exc: BaseException) -> Refused | PutBack | Unknown:
     """Say what this failure of a send means for the send record."""
     if isinstance(exc, RetryAfter):

@@ -4,21 +4,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import structlog
 from telegram import LinkPreviewOptions
 from telegram.ext import ExtBot
 
 from bot.buttons import Buttons
-from bot.limiter import Lane
-from bot.outcomes import classify
+from bot.limiter import Asking, Lane
+from bot.outcomes import TRY_AGAIN_IN, NotWantedError, classify
 from bot.screens import Asked, Screens
 from bot.turn import LONGEST_QUOTE, Screen, shortened
 from bot.words import words_in
 from diary import Database, DueNotice, DueNudge, Slot, SlotState
 from diary.answers import look_at
+from diary.enrolment import why_not_written_to
 from diary.joining import chat_of
 from diary.notes import text_of_note
 from diary.protocols import protocol_in_use
-from schedules.sending import Clock, SendResult, Sent
+from schedules.sending import Clock, PutBack, SendResult, Sent
+
+log = structlog.get_logger(__name__)
 
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
@@ -31,19 +35,40 @@ class Senders:
         self.bots = bots
         self.clock = clock
 
-    async def deliver(self, bot_id: int, chat_id: int, screen: Screen, lane: Lane) -> SendResult:
-        """Send one message and say how it ended."""
+    async def deliver(
+        self, message_of: DueNudge | DueNotice, chat_id: int, screen: Screen, lane: Lane
+    ) -> SendResult:
+        """Send one message and say how it ended; a patient who left while it waited for its turn gets none."""
         try:
-            message = await self.bots[bot_id].send_message(
+            message = await self.bots[message_of.bot_id].send_message(
                 chat_id,
                 screen.text,
                 reply_markup=screen.markup(),
                 link_preview_options=_NO_PREVIEW,
-                rate_limit_args=lane,
+                rate_limit_args=self._asking(message_of, lane),
             )
+        except NotWantedError as stopped:
+            return PutBack(TRY_AGAIN_IN, stopped.why)
         except Exception as error:  # noqa: BLE001 - whatever it was, the record must say what is known
             return classify(error)
         return Sent(message.message_id)
+
+    def _asking(self, message_of: DueNudge | DueNotice, lane: Lane) -> Lane | Asking:
+        """The lane; of a patient's message one that asks, right before the network, whether it may still go."""
+        patient_id = message_of.patient_id
+        if patient_id is None:
+            return lane
+
+        async def why_not() -> str | None:
+            try:
+                return await why_not_written_to(
+                    self.db, patient_id=patient_id, contact_id=message_of.contact_id, sealed=message_of.sealed
+                )
+            except Exception as error:  # noqa: BLE001 - whoever cannot be asked for is not written to
+                log.warning("not_asked_before_sending", error=type(error).__name__)
+                return "not asked"
+
+        return Asking(lane, why_not)
 
 
 class NudgeSender:
@@ -60,7 +85,7 @@ class NudgeSender:
         buttons = Buttons(senders.db.keys, nudge.bot_id)
         screens = Screens(words_in(nudge.language), buttons, chat_id, protocol)
         question = screens.question(Asked.by_nudge(nudge), repeat=nudge.nudges > 0)
-        return await senders.deliver(nudge.bot_id, chat_id, question, Lane.REMINDER)
+        return await senders.deliver(nudge, chat_id, question, Lane.REMINDER)
 
 
 class NoticeSender:
@@ -78,7 +103,7 @@ class NoticeSender:
             screen = await self._question_again(notice, buttons, chat_id)
         else:
             screen = await self._alert(notice, buttons, chat_id)
-        return await senders.deliver(notice.bot_id, chat_id, screen, Lane.NOTICE)
+        return await senders.deliver(notice, chat_id, screen, Lane.NOTICE)
 
     async def _alert(self, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screen:
         words, details = words_in(notice.language), notice.details

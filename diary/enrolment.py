@@ -14,7 +14,7 @@ from protocol.calendar import phase_dates, phase_starts_from
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from protocol.model import Protocol
-from storage import contacts, patients, people
+from storage import contacts, patients, people, sends
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
@@ -203,6 +203,12 @@ async def patient_id_of(db: Database, code: str) -> int:
     """The id behind a subject code."""
     async with db.read() as conn:
         return (await patient_called(conn, code)).id
+
+
+async def why_not_written_to(db: Database, *, patient_id: int, contact_id: int, sealed: bytes) -> str | None:
+    """Why a message on its way to this chat must not go out after all; None while the patient takes part."""
+    async with db.read() as conn:
+        return await sends.why_not_written_to(conn, patient_id=patient_id, contact_id=contact_id, sealed=sealed)
 
 
 def check_zone(zone: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, func, select, update
 
-from protocol.lifecycle import SEND_MOVES, SendOutcome
+from protocol.lifecycle import SEND_MOVES, PatientStatus, SendOutcome
 from storage import tables
 from storage.columns import Instant
 from storage.database import Connection
@@ -39,6 +39,10 @@ _FINISH_SEND = update(_d).where(
 _MARK_PROMPTED = update(_s).where(
     _s.c.id == select(_d.c.slot_id).where(_d.c.id == bindparam("send_id")).scalar_subquery(),
     _s.c.prompted_at.is_(None),
+)
+# Who may not be written to any more has no row here, or one without an open chat that is still the same.
+_STANDS = (
+    select(_p.c.status, exists(_SAME_CHAT).label("same_chat")).where(_p.c.id == bindparam("written_to")).limit(1)
 )
 # Found among its patient's: there is an index for those.
 _OF_SLOT = (
@@ -78,6 +82,15 @@ async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | 
             "outcome": SendOutcome.CLAIMED,
         },
     )
+
+
+async def why_not_written_to(conn: Connection, *, patient_id: int, contact_id: int, sealed: bytes) -> str | None:
+    """Why a message that was claimed must not go out after all: the patient's status, or another chat; or None."""
+    asked = {"written_to": patient_id, "contact_id": contact_id, "sealed_as_read": sealed}
+    stands = (await conn.execute(_STANDS, asked)).one()
+    if stands.status != PatientStatus.ACTIVE:
+        return str(stands.status)
+    return None if stands.same_chat else "another chat"
 
 
 async def hold_nudge(conn: Connection, nudge: DueNudge, *, until: datetime) -> None:
