@@ -181,6 +181,18 @@ async def status_changed(
     return changed
 
 
+async def stop_use(db: Database, *, code: str, actor: Actor, reason: str, now: datetime) -> None:
+    """Keep a leaver's diary for inspectors and use it no more: from now on it is left out of exports."""
+    async with db.write() as conn:
+        patient = await patient_for(conn, code, actor, Act.WITHDRAW)
+        if patient.status is not PatientStatus.WITHDRAWN:
+            raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.")
+        if patient.use_stopped_at is not None:
+            return
+        audit = await write_audit(conn, Audit(now, actor, "stop use", patient.id, reason=reason))
+        await patients.change_patient(conn, patient.id, use_stopped_at=now, audit=audit)
+
+
 async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, now: datetime) -> None:
     """Forget who a patient is: the chat and the invites go, the coded diary and the trail stay."""
     async with db.write() as conn:

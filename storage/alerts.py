@@ -134,3 +134,37 @@ async def close_alert(conn: Connection, alert_id: int, staff_id: int, *, at: dat
         .values(done_at=at, done_by=staff_id, audit_id=audit)
     )
     return done.rowcount == 1
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedAlert(Record):
+    """An alert with the times that tell how it fared."""
+
+    code: str
+    rule: str
+    raised_at: datetime
+    seen_at: datetime | None
+    done_at: datetime | None
+
+
+async def raised_since(conn: Connection, *, since: datetime, site_ids: frozenset[int] | None) -> list[RaisedAlert]:
+    """Alerts raised from an instant on."""
+    p = tables.patients
+    query = (
+        select(p.c.code, _a.c.rule, _a.c.raised_at, _a.c.seen_at, _a.c.done_at)
+        .join(p, p.c.id == _a.c.patient_id)
+        .where(_a.c.raised_at >= since)
+    )
+    if site_ids is not None:
+        query = query.where(p.c.site_id.in_(site_ids))
+    return [RaisedAlert.of(row) for row in await conn.execute(query)]
+
+
+async def count_taking_part(conn: Connection, *, since: datetime, site_ids: frozenset[int] | None) -> int:
+    """How many patients took part at some moment from an instant on."""
+    p = tables.patients
+    query = select(func.count()).where(p.c.joined_at.is_not(None))
+    query = query.where(p.c.withdrawn_at.is_(None) | (p.c.withdrawn_at >= since))
+    if site_ids is not None:
+        query = query.where(p.c.site_id.in_(site_ids))
+    return int((await conn.execute(query)).scalar_one())

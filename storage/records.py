@@ -65,6 +65,7 @@ class Patient(Record):
     joined_at: datetime | None
     withdrawn_at: datetime | None
     erased_at: datetime | None
+    use_stopped_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

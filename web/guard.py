@@ -93,11 +93,12 @@ def is_csrf(keys: Keys, session: str, given: str) -> bool:
 
 def comes_from_here(request: Request, pages_url: str | None) -> bool:
     """Tell whether a form was sent from these pages, by what browsers say of it."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return False
+    if (site := request.headers.get("sec-fetch-site")) is not None:
+        return site in ("same-origin", "none")
+    # An older browser; with the referrer policy above some write "null" for a form of our own, too.
     origin = request.headers.get("origin")
     hosts = {request.headers.get("host"), urlsplit(pages_url).netloc if pages_url else None}
-    return origin is None or urlsplit(origin).netloc in hosts
+    return origin in (None, "null") or urlsplit(origin).netloc in hosts
 
 
 async def form_of(request: Request) -> FormData:

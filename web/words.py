@@ -35,4 +35,7 @@ def points(words: Words, rate: float | None) -> str:
 
 def instant(words: Words, at: datetime | None, zone: str) -> str:
     """An instant on a zone's wall with its year, "2026-11-24 20:05", or a dash: what a record is read by."""
-    return "–" if at is None else words.digits(f"{at.astimezone(zone_of(zone)):%Y-%m-%d %H:%M}")
+    if at is None:
+        return "–"
+    # Isolated, since a date runs from the left between words that run from the right.
+    return f"\u2066{words.digits(f'{at.astimezone(zone_of(zone)):%Y-%m-%d %H:%M}')}\u2069"
