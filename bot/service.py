@@ -97,7 +97,13 @@ class Service:
 
     async def run(self, stop: asyncio.Event, *, heartbeat: bool = True) -> None:
         """Serve until told to stop, then finish what is in hand."""
-        if not await self._connected(stop):
+        connected = False
+        try:
+            connected = await self._connected(stop)
+        finally:
+            if not connected:
+                await self.bot.shutdown()
+        if not connected:
             return
         try:
             await self._pick_up()
@@ -115,7 +121,6 @@ class Service:
             try:
                 await self.chat.application.initialize()
             except InvalidToken:
-                await self.bot.shutdown()
                 raise TokenRefusedError from None
             except TelegramError as error:
                 log.warning("telegram_not_reached", error=type(error).__name__, in_a_row=failures + 1)
@@ -127,7 +132,6 @@ class Service:
                 await publish_commands(self.bot)
                 log.info("connected", bot=self.bot.username)
                 return True
-        await self.bot.shutdown()
         return False
 
     async def _pick_up(self) -> None:

@@ -46,7 +46,7 @@ _PHONES_FILE: Final = "phones.json"
 
 def demo(
     *,
-    port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.")] = 8765,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 8765,
     protocol: Annotated[str, typer.Option(help="A bundled protocol's name or a file.")] = "magnesium-clbp",
     keep: Annotated[Path | None, typer.Option(help="Keep the database in this folder and go on there.")] = None,
 ) -> None:
@@ -59,6 +59,7 @@ def demo(
 def _folder(keep: Path) -> Path:
     try:
         keep.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=keep).close()
     except OSError as error:
         raise SettingsError(f"{keep} cannot be used as a folder ({error.strerror}); name another one.") from None
     return keep
@@ -73,6 +74,7 @@ async def _run(file: ProtocolFile, folder: Path, port: int) -> None:
         await db.open(schema_checked=False)
         stack.push_async_callback(db.close)
         await db.migrate()
+        await db.try_writing()
         await Stand(db, file, Clock(await _beginning(db, file)), folder).run(port, stop)
 
 

@@ -11,12 +11,13 @@ import typer
 
 from cli import wiring
 from cli.printing import JsonFlag, lines, print_json
-from cli.settings import Settings, bot_id_of, load_settings, unknown_names
+from cli.settings import Settings, bot_id_of, load_settings, not_served, unknown_names
 from cli.telegram_name import SECONDS, NoNameError, ask_name
 from diary import Database, Keys
 from diary.team import list_sites
 from protocol.errors import DaybookError, SettingsError
-from reports.health import Health, health_of
+from reports.health import Health, health_of, serves
+from web.server import AddressTakenError, check_listening
 
 _FREE_BYTES_NEEDED = 500 * 1024 * 1024
 # Telegram's Date header has whole seconds and the answer takes a while to come.
@@ -63,11 +64,11 @@ async def _examine() -> list[Finding]:
 
 def _settings(settings: Settings) -> Iterator[Finding]:
     unknown = unknown_names()
-    yield Finding(
-        "settings",
-        not unknown,
-        f"{', '.join(unknown)}: no such setting; mend the spelling or take it out" if unknown else "can be read",
-    )
+    wrong = [f"{', '.join(unknown)}: no such setting; mend the spelling or take it out"] if unknown else []
+    wrong += not_served(settings)
+    yield from (Finding("settings", False, says) for says in wrong)
+    if not wrong:
+        yield Finding("settings", True, "can be read")
     try:
         Keys(settings.secret_keys)
     except SettingsError as error:
@@ -85,18 +86,21 @@ def _protocol(settings: Settings) -> Finding:
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
-    now = wiring.clock()
+    now, health = wiring.clock(), None
     try:
         async with wiring.opened(settings) as db:
+            health = await health_of(db, now=now)
+            await db.try_writing()
             yield Finding("database", True, await _described(db))
             if file := wiring.database_file(db):
                 yield _disk(file.absolute().parent)
             sites = await list_sites(db)
             known = ", ".join(site.code for site in sites)
             yield Finding("sites", bool(sites), known or "there is none; add one with `daybook site add`")
-            yield _clock(await health_of(db, now=now), now)
+            yield _clock(health, now)
     except DaybookError as error:
         yield Finding("database", False, str(error))
+    yield _web(settings, health, now)
 
 
 async def _described(db: Database) -> str:
@@ -114,6 +118,18 @@ def _disk(folder: Path) -> Finding:
     if free < _FREE_BYTES_NEEDED:
         return Finding("disk", False, f"{says}; make room, a full disk loses answers")
     return Finding("disk", True, says)
+
+
+def _web(settings: Settings, health: Health | None, now: datetime) -> Finding:
+    """Whether the web address can be listened on; a service that runs holds it already."""
+    where = f"{settings.web_host}:{settings.web_port}"
+    if health is not None and serves(health, now=now):
+        return Finding("web", True, f"{where}, as the service runs")
+    try:
+        check_listening(settings.web_host, settings.web_port)
+    except AddressTakenError as error:
+        return Finding("web", False, f"{error} It is set by DAYBOOK_WEB_HOST and DAYBOOK_WEB_PORT.")
+    return Finding("web", True, f"{where} is free")
 
 
 def _clock(health: Health, now: datetime) -> Finding:

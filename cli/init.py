@@ -20,7 +20,7 @@ _ENV = """\
 # Settings of Daybook. The environment comes before this file; DAYBOOK_BOT_TOKEN_FILE and
 # DAYBOOK_SECRET_KEY_FILE name files to read a secret from instead.
 
-# From @BotFather; several, comma separated, when each site has its own bot.
+# From @BotFather.
 DAYBOOK_BOT_TOKEN=
 
 # Opens what identifies patients. Keep a copy apart from the database's backups: without it nobody can be

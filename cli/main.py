@@ -80,7 +80,7 @@ def _called(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: never a traceback in a user's face
-        return _say(_unexpected(error), SAID_NO)
+        return _say(_database_trouble(error) or _unexpected(error), SAID_NO)
     return found if isinstance(found, int) else DONE
 
 
@@ -144,6 +144,12 @@ def _usage(error: typer.TyperException, arguments: Sequence[str]) -> str:
     sentence = " ".join(text.replace("Value error, ", "").split()).rstrip(".")
     joint = "" if sentence.endswith("?") else ";"
     return f"{sentence}{joint} `{path} --help` shows how it is called."
+
+
+def _database_trouble(error: Exception) -> str | None:
+    from storage.database import trouble_of  # noqa: PLC0415 - slow to load, and needed here only
+
+    return trouble_of(error)
 
 
 def _unexpected(error: Exception) -> str:

@@ -8,7 +8,7 @@ import structlog
 from bot.application import build_bot
 from bot.service import Service
 from cli.logs import configure_logging
-from cli.settings import Settings, load_settings
+from cli.settings import Settings, load_settings, not_served
 from cli.wiring import clock, opened, protocol_file, protocol_in_use
 from protocol.errors import SettingsError
 from web.app import web_app
@@ -28,6 +28,7 @@ async def _serve(settings: Settings) -> None:
     token = _only_token(settings)
     file = protocol_file(settings)
     async with opened(settings) as db:
+        await db.try_writing()
         await protocol_in_use(db, file, now=clock())
         stop = asyncio.Event()
         _stop_on_signals(stop)
@@ -43,10 +44,8 @@ def _only_token(settings: Settings) -> str:
             "DAYBOOK_BOT_TOKEN is missing; ask @BotFather for a bot and put its token into .env. "
             "To try Daybook without one, run `daybook demo`."
         )
-    if len(settings.bot_tokens) > 1:
-        raise SettingsError("DAYBOOK_BOT_TOKEN names several bots, and this version serves one; keep one token.")
-    if settings.webhook:
-        raise SettingsError("DAYBOOK_WEBHOOK=1 is not served by this version; take it out, and Daybook polls.")
+    for refused in not_served(settings):
+        raise SettingsError(refused)
     return settings.bot_tokens[0]
 
 

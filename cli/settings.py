@@ -3,9 +3,10 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -97,12 +98,6 @@ class Settings(BaseSettings):
     def _any_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _webhook_has_an_address(self) -> Self:
-        if self.webhook and not self.public_url:
-            raise SettingsError("DAYBOOK_WEBHOOK needs DAYBOOK_PUBLIC_URL, the address Telegram calls; set both.")
-        return self
-
     @property
     def bot_tokens(self) -> tuple[str, ...]:
         """The bots' tokens in plain text, in the order given."""
@@ -134,6 +129,7 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings; SettingsError names each setting that cannot be used, and the mend."""
     try:
+        _check_lines()
         return Settings()
     except ValidationError as error:
         found = dict.fromkeys(_finding(detail) for detail in error.errors())
@@ -142,6 +138,16 @@ def load_settings() -> Settings:
         raise SettingsError(".env is not UTF-8 text; save it as UTF-8.") from None
     except OSError as error:
         raise SettingsError(f".env cannot be read ({error.strerror}); check its rights.") from None
+
+
+def not_served(settings: Settings) -> list[str]:
+    """What may be set and this version cannot do yet, a sentence each."""
+    found = []
+    if len(settings.bot_tokens) > 1:
+        found.append("DAYBOOK_BOT_TOKEN names several bots, and this version serves one; keep one token.")
+    if settings.webhook:
+        found.append("DAYBOOK_WEBHOOK=1 is not served by this version; take it out, and Daybook polls.")
+    return found
 
 
 def unknown_names() -> list[str]:
@@ -158,6 +164,19 @@ def unknown_names() -> list[str]:
 def bot_id_of(token: str) -> int:
     """A bot's id: the number before the colon of its token."""
     return int(token.partition(":")[0])
+
+
+def _check_lines() -> None:
+    """Refuse a .env with a line that would be left out."""
+    if not ENV_FILE.is_file():
+        return
+    with ENV_FILE.open(encoding="utf-8") as lines:
+        broken = [str(part.original.line) for part in parse_stream(lines) if part.error]
+    if broken:
+        raise SettingsError(
+            f".env cannot be read at line {', '.join(broken)}; write a line as DAYBOOK_WEB_PORT=8080, "
+            "close its quotes, or begin it with # to leave it out."
+        )
 
 
 def _text_of(name: str, path: Path) -> str:

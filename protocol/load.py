@@ -65,6 +65,8 @@ def _text_of(name_or_path: str) -> str:
         ) from None
     except UnicodeDecodeError:
         raise ProtocolError(name_or_path, ("it is not UTF-8 text; save it as UTF-8",)) from None
+    except IsADirectoryError:
+        raise ProtocolError(name_or_path, ("it is a folder; name the file in it",)) from None
     except OSError as error:
         raise ProtocolError(name_or_path, (f"it cannot be read ({error.strerror}); check its rights",)) from None
 
@@ -73,7 +75,7 @@ def _parse(source: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ProtocolError(source, (f"it is not TOML: {error}",)) from None
+        raise ProtocolError(source, (f"it is not TOML: {error}; mend that place, or name another file",)) from None
 
 
 def _finding(detail: ErrorDetails) -> str:

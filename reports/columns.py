@@ -314,7 +314,7 @@ ALERTS = File(
         *_WHO,
         _ZONE,
         _integer("alert", "Number of the alert."),
-        _text("rule", "The rule that called: its kind in the protocol, or note, or invite-reused."),
+        _text("rule", "The rule that called: its kind in the protocol, or note, invite-reused, paused, withdrawn."),
         _text("about", "The stretch or thing it is about; no rule calls twice about one.", "key"),
         *_times("raised", "When staff were called.", "raised_at"),
         *_times("seen", "When somebody took it.", "seen_at"),

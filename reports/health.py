@@ -48,6 +48,11 @@ def complaints(health: Health, *, polling: bool, now: datetime) -> list[str]:
     return [complaint for complaint in found if complaint]
 
 
+def serves(health: Health, *, now: datetime) -> bool:
+    """Whether a service was at work just now."""
+    return not _silent("the service", health.served_at, SERVES_WITHIN, now)
+
+
 def _silent(part: str, last: datetime | None, within: timedelta, now: datetime) -> str:
     if last is None:
         return f"{part} was never seen working"

@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import event
+from sqlalchemy import event, insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -28,11 +28,23 @@ from protocol.errors import SchemaError, SettingsError
 from storage.driver import connect
 from storage.key_check import check_keys
 from storage.sealing import Keys
+from storage.tables import key_check
 
 Connection = AsyncConnection
 
 _BUSY_SECONDS = 10.0
 _READERS = 4
+_RIGHTS = "give the user that runs Daybook the right to write its file and the folder around it"
+# What SQLite says, and what to do about it.
+_MENDS = {
+    "readonly database": _RIGHTS,
+    "unable to open database file": _RIGHTS,
+    "disk I/O error": "look after the disk under it",
+    "database or disk is full": "make room on its disk",
+    "database is locked": "another program is writing there, so try again when that has ended",
+    "file is not a database": "name another file with DAYBOOK_DATABASE_URL, or move this one away",
+    "malformed": "it is damaged: put the newest backup in its place",
+}
 
 
 class Database:
@@ -55,7 +67,7 @@ class Database:
                 await self._check()
         except (DatabaseError, sqlite3.Error) as error:
             await self.close()
-            raise SettingsError(_unusable(self.url, error)) from None
+            raise SettingsError(_unusable(shown(self.url), error)) from None
         except (SchemaError, SettingsError):
             await self.close()
             raise
@@ -106,6 +118,15 @@ class Database:
         if self._writer is not None:
             raw = await self._writer.get_raw_connection()
             await cast("Any", raw.driver_connection).execute(f"PRAGMA foreign_keys = {state}")
+
+    async def try_writing(self) -> None:
+        """Write a row and take it back; SettingsError where nothing can be written, which opening may not show."""
+        try:
+            async with self.write() as conn, conn.begin_nested() as trial:
+                await conn.execute(insert(key_check).values(sealed=b""))
+                await trial.rollback()
+        except (DatabaseError, sqlite3.Error) as error:
+            raise SettingsError(_unusable(shown(self.url), error)) from None
 
     async def pragmas(self) -> dict[str, Any]:
         """What the writer really runs with, for `daybook doctor`; empty on PostgreSQL."""
@@ -214,9 +235,23 @@ def _make_folder(url: URL) -> None:
         ) from None
 
 
-def _unusable(url: URL, error: Exception) -> str:
-    reason = str(getattr(error, "orig", error))
-    return f"The database {shown(url)} cannot be used ({reason}); check its folder's rights and free space."
+def trouble_of(error: BaseException) -> str | None:
+    """A sentence about what SQLite cannot do with its file or its disk; None where the error is another one."""
+    known = isinstance(error, DatabaseError | sqlite3.Error) and _mend(error) is not None
+    return _unusable("", error) if known else None
+
+
+def _unusable(name: str, error: BaseException) -> str:
+    mend = _mend(error) or "check its folder's rights and free space"
+    return f"The database {name + ' ' if name else ''}cannot be used ({_reason(error)}); {mend}."
+
+
+def _mend(error: BaseException) -> str | None:
+    return next((mend for said, mend in _MENDS.items() if said in _reason(error)), None)
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "orig", error))
 
 
 def _alembic() -> Config:

@@ -110,5 +110,8 @@ def _decoded(key: str) -> bytes:
     except ValueError:  # not base64, or not even ASCII
         secret = b""
     if len(secret) != _KEY_BYTES:
-        raise SettingsError("DAYBOOK_SECRET_KEY must be 32 bytes in base64; `daybook init` writes a good one")
+        raise SettingsError(
+            "DAYBOOK_SECRET_KEY must be 32 bytes in base64; take its line out of .env and run `daybook init`, "
+            "or make a key with: head -c 32 /dev/urandom | base64"
+        )
     return secret

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from typing import Any, Self
@@ -10,6 +11,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from protocol.errors import DaybookError
+
+_MENDS = {errno.EADDRINUSE: "choose another port", errno.EACCES: "choose a port above 1023"}
+_OTHER_ADDRESS = "choose an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all it has"
 
 
 class AddressTakenError(DaybookError):
@@ -78,6 +82,11 @@ class _Quiet(uvicorn.Server):
         yield
 
 
+def check_listening(host: str, port: int) -> None:
+    """Try an address; AddressTakenError says why it cannot be listened on."""
+    _listen(host, port).close()
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named, because asyncio turns Nagle's delay (40 ms an answer) off only where it is.
@@ -85,8 +94,9 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as reason:
+    except (OSError, UnicodeError) as reason:
         listener.close()
-        why = reason.strerror or "unknown address"
-        raise AddressTakenError(f"Cannot listen on {host}:{port} ({why}); choose another port.") from None
+        why = getattr(reason, "strerror", None) or "unknown address"
+        mend = _MENDS.get(getattr(reason, "errno", None), _OTHER_ADDRESS)
+        raise AddressTakenError(f"Cannot listen on {host}:{port} ({why}); {mend}.") from None
     return listener

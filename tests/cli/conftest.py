@@ -15,6 +15,7 @@ import pytest
 from cli.main import run
 from cli.settings import load_settings
 from cli.wiring import clock, opened
+from diary import Database
 from diary.protocols import adopt_protocol
 from protocol.load import load_protocol
 from rehearsal.server import Server
@@ -68,6 +69,18 @@ class Shell:
                 return await does(Stage(db, protocol_id))
 
         return asyncio.run(go())
+
+
+def refuse_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let SQLite open and then refuse, as it does in a folder that cannot be written, which root cannot make."""
+    really_open = Database.open
+
+    async def open_for_reading(db: Database, **named: bool) -> None:
+        await really_open(db, **named)
+        raw: Any = await db._writer.get_raw_connection()
+        await raw.driver_connection.execute("PRAGMA query_only = ON")
+
+    monkeypatch.setattr(Database, "open", open_for_reading)
 
 
 @pytest.fixture

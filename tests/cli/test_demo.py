@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cli.demo import Stand, _beginning
+from cli.demo import Stand, _beginning, _key
 from diary import Database, Keys
 from protocol.load import load_protocol
 from rehearsal.clock import Clock
+from tests.cli.conftest import Shell, refuse_writing
 from tests.conftest import KEY
 
 FILE = load_protocol("magnesium-clbp")
@@ -105,3 +106,26 @@ async def test_a_demo_whose_end_was_not_orderly_opens_the_chats_of_who_had_joine
 
         assert amina.last.text.startswith("How strong")
         assert not person(stand, "Nour").sees("cannot be reached")
+
+
+@pytest.mark.parametrize("port", ["99999", "65536", "-1"])
+def test_a_port_that_cannot_be_is_refused(empty: Shell, port):
+    empty("demo", "--port", port).refuses("--port", code=2)
+
+
+def test_a_folder_that_takes_no_file_is_refused(empty: Shell):
+    empty("demo", "--keep", "/proc").refuses("/proc cannot be used as a folder", "name another one", code=2)
+
+
+def test_a_kept_database_that_cannot_be_written_is_refused(empty: Shell, monkeypatch):
+    (empty.folder / "kept").mkdir()
+    asyncio.run(_made(empty.folder / "kept"))
+    refuse_writing(monkeypatch)
+    empty("demo", "--keep", "kept", "--port", "0").refuses("readonly database", "the right to write")
+
+
+async def _made(folder):
+    db = Database(f"sqlite:///{folder / 'daybook.db'}", Keys([_key(folder)]))
+    await db.open(schema_checked=False)
+    await db.migrate()
+    await db.close()

@@ -1,3 +1,4 @@
+import socket
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from cli.wiring import clock
 from diary.service import beat
 from rehearsal.telegram import TOKEN
 from tests.cast import T0
-from tests.cli.conftest import NOBODY, Shell
+from tests.cli.conftest import NOBODY, Shell, refuse_writing
 
 
 def findings(said):
@@ -27,6 +28,7 @@ def test_a_doctor_who_finds_nothing_to_mend_leaves_with_0(online: Shell):
         "disk",
         "sites",
         "clock",
+        "web",
         "token",
         "telegram",
     }
@@ -54,6 +56,10 @@ def test_for_people_each_line_begins_with_ok_or_mend(online: Shell, monkeypatch)
         ("SECRET_KEY", "short", "key", "32 bytes"),
         ("WEB_PRT", "1", "settings", "DAYBOOK_WEB_PRT"),
         ("LOG_LEVEL", "loud", "settings", "debug, info"),
+        ("WEBHOOK", "1", "settings", "take it out, and Daybook polls"),
+        ("BOT_TOKEN", f"{TOKEN},4343:another", "settings", "keep one token"),
+        ("WEB_HOST", "8.8.8.8", "web", "choose an address of this machine"),
+        ("WEB_HOST", "no..where", "web", "choose an address of this machine"),
     ],
 )
 def test_what_is_wrong_is_found_with_its_mend(online: Shell, monkeypatch, wrong):
@@ -79,3 +85,31 @@ def test_a_clock_that_differs_from_telegrams_is_found():
     found = _compared(T0, T0 - timedelta(minutes=2))
     assert not found.ok
     assert "120 s apart" in found.says
+
+
+def test_a_taken_port_is_found_unless_the_service_itself_holds_it(online: Shell, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("DAYBOOK_WEB_PORT", str(taken.getsockname()[1]))
+        ok, says = findings(online("doctor", "--json"))["web"]
+        assert (ok, "choose another port" in says, "DAYBOOK_WEB_PORT" in says) == (False, True, True)
+
+        online.behind(lambda stage: beat(stage.db, "serve", now=online.now))
+        assert findings(online("doctor", "--json"))["web"][0]
+
+
+def test_a_database_that_cannot_be_written_is_found(online: Shell, monkeypatch):
+    refuse_writing(monkeypatch)
+    ok, says = findings(online("doctor", "--json"))["database"]
+    assert not ok
+    assert "readonly database" in says
+    assert "give the user that runs Daybook the right to write" in says
+
+
+def test_a_doctor_leaves_the_database_as_it_was(online: Shell):
+    online("doctor")
+
+    async def values(stage):
+        async with stage.db.read() as conn:
+            return (await conn.exec_driver_sql("SELECT count(*) FROM key_check")).scalar_one()
+
+    assert online.behind(values) == 1

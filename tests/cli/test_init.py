@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from cli.settings import load_settings
+from cli.settings import load_settings, not_served, unknown_names
 from diary import Keys, new_secret_key
 from tests.cli.conftest import Shell
 from tests.conftest import KEY
@@ -119,3 +119,20 @@ def test_a_key_that_is_no_key_is_refused_without_showing_it(shell: Shell, monkey
     said = shell("patient", "list")
     said.refuses("DAYBOOK_SECRET_KEY", "32 bytes", code=2)
     assert "hunter2" not in said.err
+
+
+def test_a_key_that_is_no_key_says_how_to_get_out_and_that_way_leads_out(empty: Shell):
+    env = empty.folder / ".env"
+    env.write_text("DAYBOOK_SECRET_KEY=short\nDAYBOOK_LOG_LEVEL=error\n")
+    empty("init").refuses("take its line out of .env and run `daybook init`", "urandom | base64", code=2)
+    env.write_text("DAYBOOK_LOG_LEVEL=error\n")
+    assert empty("init").code == 0
+
+
+def test_the_env_file_offers_nothing_that_serve_refuses(empty: Shell):
+    empty("init")
+    env = empty.folder / ".env"
+    env.write_text(re.sub(r"^# (DAYBOOK_\w+=)", r"\1", env.read_text(), flags=re.MULTILINE))
+    assert not_served(load_settings()) == []
+    assert unknown_names() == []
+    assert "several" not in env.read_text()

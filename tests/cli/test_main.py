@@ -1,4 +1,5 @@
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import typer.main
 
 from cli import main
 from cli.main import DOORS, app_for
-from tests.cli.conftest import Shell
+from tests.cli.conftest import Shell, refuse_writing
 
 ROOT = Path(main.__file__).parent.parent
 
@@ -88,6 +89,29 @@ def test_a_surprise_at_debug_shows_where_but_no_secret(shell: Shell, monkeypatch
     assert said.code == 1
     assert "Traceback" in said.err
     assert "4242:secret" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("said", "mend"),
+    [
+        ("attempt to write a readonly database", "the right to write"),
+        ("unable to open database file", "the right to write"),
+        ("disk I/O error", "look after the disk"),
+        ("database or disk is full", "make room"),
+        ("database is locked", "another program is writing"),
+    ],
+)
+def test_what_the_file_or_its_disk_refuses_is_said_with_its_mend(shell: Shell, monkeypatch, said, mend):
+    async def refuses(*_args, **_named):
+        raise sqlite3.OperationalError(said)
+
+    monkeypatch.setattr("cli.patients.everybody", refuses)
+    shell("patient", "list").refuses(f"The database cannot be used ({said})", mend)
+
+
+def test_a_patient_is_not_added_to_a_database_that_cannot_be_written(shell: Shell, monkeypatch):
+    refuse_writing(monkeypatch)
+    shell("patient", "add", "P-001", "--start", "today").refuses("readonly database", "the right to write")
 
 
 async def _breaks(*_args, **_named):

@@ -1,6 +1,6 @@
 import pytest
 
-from cli.settings import load_settings, unknown_names
+from cli.settings import load_settings, not_served, unknown_names
 from protocol.errors import SettingsError
 from tests.cli.conftest import NOBODY, Shell
 
@@ -85,7 +85,6 @@ def test_an_empty_value_counts_as_not_set(empty: Shell, monkeypatch):
         ("LOG_LEVEL", "loud", "debug, info, warning or error"),
         ("LOG_FORMAT", "xml", "console or json"),
         ("WEBHOOK", "perhaps", "1 or 0"),
-        ("WEBHOOK", "1", "DAYBOOK_PUBLIC_URL"),
         ("PUBLIC_URL", "diary.example.org", "https://"),
         ("TELEGRAM_API", "telegram", "https://"),
         ("BOT_TOKEN", "hunter2-is-secret", "@BotFather"),
@@ -123,6 +122,22 @@ def test_an_env_file_that_is_not_text_is_refused(empty: Shell):
     (empty.folder / ".env").write_bytes(b"\xff\xfe\x00DAYBOOK")
     with pytest.raises(SettingsError, match="UTF-8"):
         load_settings()
+
+
+@pytest.mark.parametrize("broken", ["DAYBOOK_WEB_PORT 8080", "DAYBOOK_PROTOCOL='mine", "= 1"])
+def test_a_line_of_the_env_file_that_says_nothing_is_named(empty: Shell, broken):
+    (empty.folder / ".env").write_text(f"DAYBOOK_LOG_LEVEL=error\n{broken}\nDAYBOOK_LOG_FORMAT=json\n")
+    said = empty("patient", "list")
+    said.refuses(".env cannot be read at line 2;", "begin it with #", code=2)
+
+
+def test_what_this_version_does_not_serve_is_named_with_its_mend(empty: Shell, monkeypatch):
+    assert not_served(load_settings()) == []
+    monkeypatch.setenv("DAYBOOK_WEBHOOK", "1")
+    monkeypatch.setenv("DAYBOOK_BOT_TOKEN", "1:aa,2:bb")
+    several, webhook = not_served(load_settings())
+    assert "keep one token" in several
+    assert "take it out" in webhook
 
 
 def test_names_that_are_almost_settings_are_found(empty: Shell, monkeypatch):

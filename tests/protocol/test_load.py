@@ -250,7 +250,7 @@ def test_every_finding_is_told_at_once():
 def test_a_file_that_is_not_toml_is_refused_with_the_line(tmp_path):
     path = tmp_path / "trial.toml"
     path.write_text("[trial\nid = 1")
-    with pytest.raises(ProtocolError, match=r"it is not TOML: .*line 1"):
+    with pytest.raises(ProtocolError, match=r"it is not TOML: .*line 1.*; mend that place, or name another file"):
         load_protocol(str(path))
 
 
@@ -273,7 +273,7 @@ def test_a_missing_file_is_refused_with_the_names_there_are(tmp_path):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(ProtocolError, match="it cannot be read"):
+    with pytest.raises(ProtocolError, match="it is a folder; name the file in it"):
         load_protocol(str(tmp_path))
 
 

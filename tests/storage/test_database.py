@@ -100,7 +100,7 @@ async def test_migrating_twice_is_migrating_once(db):
 async def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path):
     path = tmp_path / "daybook.db"
     path.write_text("This is a shopping list and no database at all. " * 50)
-    with pytest.raises(SettingsError, match="cannot be used"):
+    with pytest.raises(SettingsError, match=r"cannot be used .*name another file with DAYBOOK_DATABASE_URL"):
         await opened(path)
 
 
