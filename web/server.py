@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from protocol.errors import DaybookError
 
+# What the machine says of a port, and what to do about it; anything else is about the host.
 _MENDS = {errno.EADDRINUSE: "choose another port", errno.EACCES: "choose a port above 1023"}
 _OTHER_ADDRESS = "choose an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all it has"
 
@@ -97,6 +98,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as reason:
         listener.close()
         why = getattr(reason, "strerror", None) or "unknown address"
-        mend = _MENDS.get(getattr(reason, "errno", None), _OTHER_ADDRESS)
+        mend = _MENDS.get(getattr(reason, "errno", None) or 0, _OTHER_ADDRESS)
         raise AddressTakenError(f"Cannot listen on {host}:{port} ({why}); {mend}.") from None
     return listener

@@ -15,7 +15,7 @@ from diary.service import record_outage
 from protocol.errors import DaybookError, UnknownCodeError
 from protocol.lifecycle import SendOutcome
 from reports import export
-from reports.columns import DICTIONARY, FILES, Kind, guarded
+from reports.columns import DICTIONARY, FILES, Kind, dictionary, guarded
 from reports.export import export_csv
 from storage import sends
 from storage import slots as ledger
@@ -168,6 +168,12 @@ async def test_no_note_can_run_as_a_formula_and_each_can_be_read_back(stage: Sta
 
     assert row["text"] == "'" + text
     assert row["text"].removeprefix("'") == text
+
+
+def test_the_dictionary_names_every_alert_that_no_rule_of_the_protocol_raises():
+    [rule] = [line for line in dictionary() if (line.file, line.column) == ("alerts.csv", "rule")]
+    for name in ("note", "invite-reused", PatientStatus.PAUSED, PatientStatus.WITHDRAWN):
+        assert name in rule.meaning
 
 
 async def test_a_text_that_was_passed_on_says_as_what_and_stays_what_it_was(stage: Stage, amina, tmp_path):
