@@ -79,10 +79,11 @@ def build_bot(token: str, api: str, *, pacer: Pacer | None = None, request: Any 
 class Chat:
     """One bot's conversations, on the verbs of the diary."""
 
-    def __init__(self, db: Database, bot: ExtBot[Any], clock: Clock) -> None:
+    def __init__(self, db: Database, bot: ExtBot[Any], clock: Clock, pages_url: str | None = None) -> None:
         self.db = db
         self.bot = bot
         self.clock = clock
+        self.pages_url = pages_url
         self.application: _App = ApplicationBuilder().bot(bot).updater(None).build()
         self._register()
 
@@ -203,6 +204,7 @@ class Chat:
             received_at=_HANDLING.get().received_at,
             now=now,
             person=person,
+            pages_url=self.pages_url,
         )
 
     async def _membership(self, update: Update, _context: object) -> None:

@@ -16,7 +16,7 @@ from protocol.model import Protocol
 from reports import charts
 from reports import patient as questions
 
-_HISTORY_DAYS: Final = 28
+HISTORY_DAYS: Final = 28
 _MOST_CHANGES: Final = 8
 _LINES: Final = {
     SlotState.OPEN: "open",
@@ -50,18 +50,23 @@ async def today(turn: Turn, patient: Patient, _rest: str) -> None:
 async def history(turn: Turn, patient: Patient, _rest: str) -> None:
     """Answer /history with a picture of the patient's own ratings and doses."""
     words = words_in(patient.language)
-    past = await questions.history(turn.db, patient.id, turn.now, _HISTORY_DAYS)
+    past = await questions.history(turn.db, patient.id, turn.now, HISTORY_DAYS)
     if not past.lines:
         await turn.say(Screen(words("history.empty")))
         return
     protocol = await protocol_in_use(turn.db, patient.protocol_id)
+    await send_history(turn, words, protocol, past)
+
+
+async def send_history(turn: Turn, words: Words, protocol: Protocol, past: questions.History) -> None:
+    """Send a patient's ratings and doses as a picture, to the patient or to who cares for them."""
     picture = await asyncio.to_thread(
-        charts.history_picture, past, language=patient.language, labels=_labels(words, protocol)
+        charts.history_picture, past, language=words.language, labels=_labels(words, protocol)
     )
     await turn.bot.send_photo(
         turn.chat_id,
         picture,
-        caption=words("history.caption", days=_HISTORY_DAYS),
+        caption=words("history.caption", days=HISTORY_DAYS),
         filename="history.png",
         rate_limit_args=Lane.REPLY,
     )

@@ -57,7 +57,10 @@ class _Seen:
 
 
 class Service:
-    """Runs one bot until told to stop; `watches_outages` is off where the clock is moved by hand."""
+    """Runs one bot until told to stop; `watches_outages` is off where the clock is moved by hand.
+
+    `pages_url` is where staff open their pages, None where there are none.
+    """
 
     def __init__(
         self,
@@ -67,13 +70,14 @@ class Service:
         *,
         fresh_client: Callable[[], BaseRequest] = LeanRequest,
         watches_outages: bool = True,
+        pages_url: str | None = None,
         poll_seconds: int = POLL_SECONDS,
         grace_seconds: float = POLL_GRACE_SECONDS,
     ) -> None:
         self.db = db
         self.bot = bot
         self.clock = clock
-        self.chat = Chat(db, bot, clock)
+        self.chat = Chat(db, bot, clock, pages_url)
         senders = Senders(db, {}, clock)
         self._senders = senders
         self.nudges = NudgeSender(senders)

@@ -6,12 +6,14 @@ from typing import Final
 
 from bot.buttons import Press
 from bot.limiter import Lane
+from bot.looking_back import HISTORY_DAYS, send_history
 from bot.turn import LONGEST_QUOTE, Screen, Turn, shortened
 from bot.words import Words, words_in
 from diary import Actor, Alert, StaffMember
 from diary.alerts import close_alert, see_alert
 from diary.notes import text_of_note
 from diary.roles import Act, actor_of, may
+from diary.signing_in import LINK_LASTS, make_link
 from diary.team import code_of_staff
 from protocol.errors import NotAllowedError, UnknownCodeError
 from reports import charts, site
@@ -20,6 +22,7 @@ from reports.adherence import Figures, together
 
 # A message holds 4,096 characters; a table of this many patients stays below.
 _MOST_LINES: Final = 60
+_MOST_ALERTS: Final = 10
 _HEATMAP_DAYS: Final = 28
 
 
@@ -30,11 +33,12 @@ async def commanded(turn: Turn, member: StaffMember, name: str, rest: str) -> No
     if command is None:
         await turn.say(Screen(words("staff.help")))
         return
+    act, answer = command
     actor = await actor_of(turn.db, member)
-    if not may(actor, Act.SEE_PATIENTS):
-        await turn.say(Screen(words("staff.not-allowed")))
+    if may(actor, act):
+        await answer(turn, words, actor, rest)
     else:
-        await command(turn, words, actor, rest)
+        await turn.say(Screen(words("staff.not-allowed")))
 
 
 async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
@@ -50,15 +54,26 @@ async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
     except (UnknownCodeError, NotAllowedError):
         await turn.toast(words("button.stale"), alert=True)
         return
+    if alert.done_at is not None:
+        await turn.show(await _alert_screen(turn, words, alert, actor))
+        return
     owner = await code_of_staff(turn.db, alert.seen_by or member.id)
+    toast = words("alert.mine") if alert.seen_by == member.id else words("alert.taken", staff=owner)
+    await turn.show(await _alert_screen(turn, words, alert, actor), toast=toast)
+
+
+async def _alert_screen(turn: Turn, words: Words, alert: Alert, actor: Actor) -> Screen:
+    """An alert with who has taken it, and what may still be said of it."""
     said = await _said(turn, words, alert)
     if alert.done_at is not None:
-        closer = await code_of_staff(turn.db, alert.done_by or member.id)
-        await turn.show(Screen(words("alert.done-by", alert=said, staff=closer)))
-        return
-    done = ((words("alert.done"), turn.data("ad", alert.id)),)
-    toast = words("alert.mine") if alert.seen_by == member.id else words("alert.taken", staff=owner)
-    await turn.show(Screen(words("alert.seen-by", alert=said, staff=owner), (done,)), toast=toast)
+        closer = await code_of_staff(turn.db, alert.done_by or 0)
+        return Screen(words("alert.done-by", alert=said, staff=closer))
+    buttons = ((words("alert.seen"), turn.data("as", alert.id)), (words("alert.done"), turn.data("ad", alert.id)))
+    shown = buttons if may(actor, Act.TAKE_ALERTS) else ()
+    if alert.seen_at is None:
+        return Screen(said, (shown,) if shown else ())
+    owner = await code_of_staff(turn.db, alert.seen_by or 0)
+    return Screen(words("alert.seen-by", alert=said, staff=owner), (shown[1:],) if shown else ())
 
 
 async def _said(turn: Turn, words: Words, alert: Alert) -> str:
@@ -85,6 +100,8 @@ async def _adherence(turn: Turn, words: Words, actor: Actor, _rest: str) -> None
         for row in rows[:_MOST_LINES]
     ]
     await turn.say(Screen("\n".join(lines)))
+    if not whole.expected:
+        return  # a picture of nothing
     grid = await site.grid(turn.db, actor.sites, turn.now, _HEATMAP_DAYS)
     picture = await asyncio.to_thread(
         charts.heatmap_picture, grid, language=words.language, labels=_heatmap_labels(words)
@@ -113,10 +130,10 @@ async def _silent(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
     if silent:
         lines.append(words("staff.silent-title"))
     for patient in silent:
-        if patient.last_answer_at is None:
+        if patient.answered_on is None:
             lines.append(words("staff.silent-never", code=patient.code))
         else:
-            moment = words.date(patient.last_answer_at.date())
+            moment = words.date(patient.answered_on)
             lines.append(words("staff.silent-line", code=patient.code, moment=moment))
     unreachable = await site.unreachable(turn.db, actor.sites)
     if unreachable:
@@ -138,6 +155,9 @@ async def _patient(turn: Turn, words: Words, actor: Actor, rest: str) -> None:
         await turn.say(Screen(words("staff.patient-unknown")))
         return
     await turn.say(Screen("\n".join(_overview_lines(words, found, turn))))
+    past = await questions.history(turn.db, found.patient_id, turn.now, HISTORY_DAYS)
+    if past.lines:
+        await send_history(turn, words, await questions.protocol_of_patient(turn.db, found.patient_id), past)
 
 
 def _overview_lines(words: Words, found: questions.Overview, turn: Turn) -> list[str]:
@@ -194,13 +214,34 @@ async def _alerts(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
     if not open_alerts:
         await turn.say(Screen(words("staff.no-alerts")))
         return
-    lines = [words(f"alert.{alert.rule}", code=alert.code) for alert in open_alerts[:_MOST_LINES]]
-    await turn.say(Screen("\n".join(lines)))
+    for alert in open_alerts[:_MOST_ALERTS]:
+        await turn.say(await _alert_screen(turn, words, alert, actor))
+    if len(open_alerts) > _MOST_ALERTS:
+        await turn.say(Screen(words("staff.alerts-more", count=len(open_alerts) - _MOST_ALERTS)))
 
 
-_COMMANDS: Final[Mapping[str, Callable[[Turn, Words, Actor, str], Awaitable[None]]]] = {
-    "adherence": _adherence,
-    "silent": _silent,
-    "patient": _patient,
-    "alerts": _alerts,
+async def _dashboard(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
+    """A link to the pages, good once and for a few minutes."""
+    await turn.say(Screen(await _with_link(turn, words, actor, "staff.dashboard")))
+
+
+async def _export(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
+    """The same link for who wants a copy of the diary: a file with data never goes through a chat."""
+    await turn.say(Screen(await _with_link(turn, words, actor, "staff.export")))
+
+
+async def _with_link(turn: Turn, words: Words, actor: Actor, key: str) -> str:
+    if turn.pages_url is None or actor.id is None:
+        return words("staff.no-pages")
+    link = await make_link(turn.db, staff_id=actor.id, actor=actor, now=turn.now)
+    return words(key, link=f"{turn.pages_url}/sign-in/{link.token}", minutes=int(LINK_LASTS.total_seconds() // 60))
+
+
+_COMMANDS: Final[Mapping[str, tuple[Act, Callable[[Turn, Words, Actor, str], Awaitable[None]]]]] = {
+    "adherence": (Act.SEE_PATIENTS, _adherence),
+    "silent": (Act.SEE_PATIENTS, _silent),
+    "patient": (Act.SEE_PATIENTS, _patient),
+    "alerts": (Act.SEE_PATIENTS, _alerts),
+    "dashboard": (Act.SEE_FIGURES, _dashboard),
+    "export": (Act.EXPORT, _export),
 }

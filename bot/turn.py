@@ -63,6 +63,7 @@ class Turn:
     received_at: datetime
     now: datetime
     person: Person | None
+    pages_url: str | None = None
 
     @property
     def message(self) -> Message | None:

@@ -3,13 +3,15 @@
 import asyncio
 import signal
 import tempfile
+import time
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from starlette.applications import Starlette
 
 from bot.application import build_bot
 from bot.limiter import Pacer
@@ -31,10 +33,12 @@ from rehearsal.accounts import Account
 from rehearsal.chats import Words
 from rehearsal.clock import Clock
 from rehearsal.people import Person
-from rehearsal.phone import Phone, PhonePage
+from rehearsal.phone import Link, Phone, PhonePage
 from rehearsal.server import Server
 from rehearsal.telegram import Telegram
 from rehearsal.travel import TimeControls
+from web import server as web
+from web.app import web_app
 
 _SITE: Final = "demo"
 _NURSE: Final = "nurse"
@@ -121,17 +125,28 @@ class Stand:
         nurse = await self._person("Nour")
         patients = await self._patients()
         async with AsyncExitStack() as stack:
-            page = self._page(nurse, patients)
+            staff = await stack.enter_async_context(web.Server(self._staff_pages(), "127.0.0.1", 0))
+            page = self._page(nurse, patients, Link("Staff pages", staff.url))
             server = await stack.enter_async_context(Server(self.telegram, port=port, routes=page.routes()))
             bot = build_bot(self.account.token, server.url, pacer=Pacer(per_bot=None, per_chat=None))
-            self.service = Service(self.db, bot, self.clock, watches_outages=False)
+            self.service = Service(self.db, bot, self.clock, watches_outages=False, pages_url=staff.url)
             running = asyncio.create_task(self.service.run(stop))
             await self._nurse_joins(nurse)
             print(f"Open {server.url}/ in a browser. Ctrl-C ends the demo.", flush=True)
+            print("The staff pages: send /dashboard on the nurse's phone and follow the link.", flush=True)
             await running
         memory.keep(self.telegram, self.folder / _PHONES_FILE)
 
-    def _page(self, nurse: Person, patients: list[Phone]) -> PhonePage:
+    def _staff_pages(self) -> Starlette:
+        """The pages on the clock that is moved; sessions last as long as they would without."""
+        began, start = time.monotonic(), self.clock()
+
+        def unmoved() -> datetime:
+            return start + timedelta(seconds=time.monotonic() - began)
+
+        return web_app(self.db, self.clock, sessions=unmoved)
+
+    def _page(self, nurse: Person, patients: list[Phone], pages: Link) -> PhonePage:
         return PhonePage(
             self.telegram,
             phones=[patients[-1], Phone(nurse, self.account, "Study nurse")],
@@ -140,6 +155,7 @@ class Stand:
             zone=self.file.protocol.trial.timezone,
             new_patient=self._another,
             earlier=patients[:-1],
+            links=[pages],
         )
 
     async def _next_event(self) -> datetime | None:

@@ -32,9 +32,11 @@ async def _serve(settings: Settings) -> None:
         await protocol_in_use(db, file, now=clock())
         stop = asyncio.Event()
         _stop_on_signals(stop)
-        async with Server(web_app(db, clock), settings.web_host, settings.web_port) as server:
+        pages = web_app(db, clock, pages_url=settings.pages_url)
+        async with Server(pages, settings.web_host, settings.web_port) as server:
             log.info("serving", address=server.url, trial=file.protocol.trial.id)
-            await Service(db, build_bot(token, settings.telegram_api), clock).run(stop)
+            bot = build_bot(token, settings.telegram_api)
+            await Service(db, bot, clock, pages_url=settings.pages_url).run(stop)
 
 
 def _only_token(settings: Settings) -> str:

@@ -54,6 +54,7 @@ class TrialDay:
 class Overview:
     """What staff need to know of one patient."""
 
+    patient_id: int
     code: str
     site: str
     status: PatientStatus
@@ -132,6 +133,7 @@ async def overview_of(db: Database, conn: Connection, patient: Patient, now: dat
     answered = await _answered(conn, patient.id, now)
     called_for = await alerts.alerts_of_patient(conn, patient.id)
     return Overview(
+        patient_id=patient.id,
         code=patient.code,
         site=(await people.site_by_id(conn, patient.site_id)).code,
         status=patient.status,

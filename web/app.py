@@ -1,41 +1,93 @@
-"""The service's own address: a page that says what runs here, and its health without any patient's data."""
+"""The service's web address: the staff pages, their files, and its health without any patient's data."""
 
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
+from importlib.resources import files
+from typing import Final
 
+import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from diary import Database
 from reports.health import complaints, health_of
+from web import acts, exports, figures, patient, patients, team, today, visits
+from web.asked import plain_page
+from web.guard import Guard
+from web.pages import Door, Page
+from web.signing_in import SigningIn
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-_PAGE = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Daybook</title></head>
-<body><h1>Daybook</h1><p>The diary runs here. Patients and the study team use it in their chat.</p></body>
-</html>
-"""
+log = structlog.get_logger(__name__)
+
+# The order matters where a name could be a code: what is written out comes first.
+PAGES: Final[tuple[Page, ...]] = (
+    *today.PAGES,
+    *patients.PAGES,
+    *patient.PAGES,
+    *acts.PAGES,
+    *visits.PAGES,
+    *figures.PAGES,
+    *exports.PAGES,
+    *team.PAGES,
+)
+_KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+# Browsers ask again at each start of Daybook's new version, by the tag.
+_KEEP: Final = {"Cache-Control": "no-cache"}
 
 
-def web_app(db: Database, clock: Callable[[], datetime]) -> Starlette:
-    """The routes, on this database and clock."""
+def web_app(
+    db: Database,
+    clock: Callable[[], datetime],
+    *,
+    pages_url: str | None = None,
+    sessions: Callable[[], datetime] | None = None,
+) -> Starlette:
+    """The routes, on this database and clock; `pages_url` is where staff reach them.
 
-    async def start(_request: Request) -> Response:
-        return HTMLResponse(_PAGE, headers=_HEADERS)
+    `sessions` is the clock that ends sessions, where the other one is moved by hand.
+    """
+    door = Door(db, clock, sessions or clock, pages_url)
 
     async def healthz(_request: Request) -> Response:
         now = clock()
         wrong = complaints(await health_of(db, now=now), polling=True, now=now)
         status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
-        return JSONResponse({"healthy": not wrong, "wrong": wrong}, status_code=status, headers=_HEADERS)
+        return JSONResponse({"healthy": not wrong, "wrong": wrong}, status_code=status)
 
-    return Starlette(routes=[Route("/", start), Route("/healthz", healthz)])
+    async def http_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        words = door.words(request)
+        key = f"problem.{error.status_code}" if words.knows(f"problem.{error.status_code}") else "problem.unknown"
+        return plain_page("sign_in_no.html", words, status=HTTPStatus(error.status_code), why=words(key))
+
+    async def last_resort(request: Request, error: Exception) -> Response:
+        log.error("page_failed", error=type(error).__name__)
+        words = door.words(request)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return plain_page("sign_in_no.html", words, status=status, why=words("problem.ours"))
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/static/{name}", _static),
+            *SigningIn(door).routes(),
+            *door.routes(PAGES),
+        ],
+        middleware=[Middleware(Guard, https=door.https), Middleware(GZipMiddleware, minimum_size=2000)],
+        exception_handlers={HTTPException: http_problem, Exception: last_resort},
+    )
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    file = files("web") / "static" / name
+    kind = _KINDS.get(name.rpartition(".")[2])
+    if kind is None or not file.is_file():
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return Response(file.read_bytes(), media_type=kind, headers=_KEEP)

@@ -86,7 +86,7 @@ class SigningIn:
     async def _is_in(self, request: Request) -> bool:
         """Whether somebody has signed in here already, as by the first click of two."""
         token = request.cookies.get(self._door.cookie, "")
-        return bool(token) and await session_of(self._door.db, token=token, now=self._door.clock()) is not None
+        return bool(token) and await session_of(self._door.db, token=token, now=self._door.sessions()) is not None
 
     async def _ask(self, request: Request) -> Response:
         if await self._is_in(request):

@@ -286,6 +286,9 @@ def longest(language: str) -> dict[str, Any]:
         "kind": max((words(f"entry.kind.{kind}") for kind in ENTRY_KINDS), key=len),
         "phase": "follow-up",
         "text": TOLD,
+        "count": 9999,
+        "minutes": 10,
+        "link": f"https://diary.hospital.example/sign-in/{'x' * 22}",
     }
     said = (words(f"alert.{rule}", code=CODE) for rule in _told_of())
     return values | {"alert": max(said, key=len)}

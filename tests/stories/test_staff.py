@@ -1,6 +1,8 @@
+import re
 from datetime import timedelta
 
 from diary import SYSTEM
+from diary.signing_in import check_link
 from diary.team import add_site, disable_staff
 from tests.cast import T0, cairo
 from tests.world import World
@@ -33,10 +35,12 @@ async def test_one_patient_is_shown_with_state_figures_and_last_answers(world: W
     await world.tap(amina, "7")
     await world.type(nour, "/patient P-001")
 
-    assert "P-001: active" in nour.last.text
-    assert "pain 7 (on time)" in nour.last.text
+    told, picture = nour.screen()[-2:]
+    assert "P-001: active" in told.text
+    assert "pain 7 (on time)" in told.text
+    assert picture.photo is not None
     await world.type(nour, "/patient p-001")
-    assert "P-001: active" in nour.last.text
+    assert "P-001: active" in nour.screen()[-2].text
 
 
 async def test_another_sites_patient_does_not_exist(world: World):
@@ -87,3 +91,49 @@ async def test_a_disabled_member_hears_and_sees_nothing(world: World):
     await world.type(nour, "/patient P-001")
 
     assert "P-001:" not in nour.last.text
+
+
+async def test_alerts_come_one_by_one_with_their_words_and_can_be_taken_there(world: World):
+    nour, amina = await world.nurse(), await world.patient()
+    await world.type(amina, "/sideeffect dizzy since noon")
+    await world.tick()
+    await world.type(nour, "/alerts")
+    assert "dizzy since noon" in nour.last.text
+    await world.tap(nour, "Seen")
+    assert "Seen by nour" in nour.last.text
+    await world.type(nour, "/alerts")
+    assert "Seen by nour" in nour.last.text
+    await world.tap(nour, "Done")
+    assert "Done, nour" in nour.last.text
+    await world.type(nour, "/alerts")
+    assert nour.last.text == "No open alerts."
+
+
+async def test_a_monitor_reads_alerts_and_takes_none(world: World):
+    mona, amina = await world.nurse("mona", role="monitor"), await world.patient()
+    await world.type(amina, "/sideeffect dizzy")
+    await world.type(mona, "/alerts")
+    assert "dizzy" in mona.last.text
+    assert mona.last.buttons == ()
+
+
+async def test_the_way_to_the_pages_is_a_link_and_a_copy_of_the_diary_is_no_file_in_the_chat(world: World):
+    stella = await world.nurse("stella", role="statistician")
+    await world.type(stella, "/dashboard")
+    assert "The address of the pages is not set" in stella.last.text
+    world.service.chat.pages_url = "https://pages.test"
+    for command in ("/dashboard", "/export"):
+        await world.type(stella, command)
+        token = re.search(r"https://pages\.test/sign-in/([\w-]{20,})", stella.last.text)[1]
+        await check_link(world.db, token=token, now=world.clock())
+        assert "for 10 minutes" in stella.last.text
+    assert world.telegram.calls("sendDocument") == []
+    sent = world.telegram.calls("sendMessage")[-1].parameters
+    assert sent["link_preview_options"] == {"is_disabled": True}
+
+
+async def test_a_monitor_gets_no_copy_of_the_diary(world: World):
+    mona = await world.nurse("mona", role="monitor")
+    world.service.chat.pages_url = "https://pages.test"
+    await world.type(mona, "/export")
+    assert "https" not in mona.last.text

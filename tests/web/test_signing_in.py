@@ -203,7 +203,11 @@ async def test_a_form_from_elsewhere_or_without_the_token_changes_nothing(desk, 
     for wrong in foreign:
         answer = await member.sends("/patients/P-001/pause", reason="r", **wrong)
         assert (answer.status_code, "does not belong to your session" in words_of(answer.text)) == (403, True)
-    for headers in ({"Origin": "https://evil.test"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}):
+    for headers in (
+        {"Origin": "https://evil.test"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    ):
         data = {"csrf": await member.csrf(), "reason": "r"}
         answer = await member.client.post("/patients/P-001/pause", data=data, headers=headers)
         assert answer.status_code == 403
