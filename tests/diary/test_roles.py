@@ -11,6 +11,7 @@ from diary.enrolment import add_patient, change_status, erase_patient, invite_pa
 from diary.joining import choose_time, choose_zone
 from diary.roles import MAY, Act, Role, actor_of, may
 from diary.team import add_site, add_staff, disable_staff, invite_staff, list_sites
+from diary.visits import record_visit
 from protocol.errors import NotAllowedError, UnknownCodeError
 from protocol.values import parse_wall
 from storage import tables
@@ -42,6 +43,9 @@ def verbs(stage, patient, actor):
         ),
         Act.CORRECT_ANSWER: lambda: correct_entry(
             db, slot_id=1, entry_id=1, answer=scored(3), reason="r", **code
+        ),
+        Act.ENTER_VISIT: lambda: record_visit(
+            db, visit="baseline", held_on=T0.date(), measured={}, supersedes=None, reason=None, **code
         ),
         Act.TAKE_ALERTS: lambda: see_alert(db, alert_id=1, actor=actor, now=now),
     }  # fmt: skip
