@@ -59,8 +59,10 @@ async def _at(path: Path, patients: int, *, rounds: int) -> list[Figure]:
     db = ledgers.database()
     await db.open()
     try:
-        async with await _browser(db, now) as browser:
-            return [await _page(browser, db, path, page, patients, rounds) for page in _PATHS]
+        browser = await _browser(db, now)
+        figures = [await _page(browser, db, path, page, patients, rounds) for page in _PATHS]
+        await browser.aclose()
+        return figures
     finally:
         await db.close()
 

@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 PATIENT: Final = (
     "today", "history", "change", "note", "sideeffect", "time", "language", "pause", "stop", "privacy", "help",
 )  # fmt: skip
-STAFF: Final = ("adherence", "silent", "patient", "alerts", "dashboard", "export", "help")
+STAFF: Final = ("adherence", "silent", "patient", "alerts", "digest", "dashboard", "export", "help")
 
 
 async def publish_commands(bot: ExtBot[Any]) -> None:

@@ -9,6 +9,7 @@ from telegram import LinkPreviewOptions
 from telegram.ext import ExtBot
 
 from bot.buttons import Buttons
+from bot.digest import digest
 from bot.limiter import Asking, Lane
 from bot.outcomes import TRY_AGAIN_IN, NotWantedError, classify
 from bot.screens import Asked, Screens
@@ -20,6 +21,7 @@ from diary.enrolment import why_not_written_to
 from diary.joining import chat_of
 from diary.notes import text_of_note
 from diary.protocols import protocol_in_use
+from diary.roles import actor_called
 from schedules.sending import Clock, PutBack, SendResult, Sent
 
 log = structlog.get_logger(__name__)
@@ -89,7 +91,7 @@ class NudgeSender:
 
 
 class NoticeSender:
-    """Sends notices: alerts to staff, and the one merged question after a break in service."""
+    """Sends notices: alerts and digests to staff, and the one merged question after a break in service."""
 
     def __init__(self, senders: Senders) -> None:
         self._senders = senders
@@ -101,13 +103,23 @@ class NoticeSender:
         buttons = Buttons(senders.db.keys, notice.bot_id)
         if notice.kind == "reask":
             screen = await self._question_again(notice, buttons, chat_id)
+        elif notice.kind == "digest":
+            screen = await self._digest(notice)
         else:
             screen = await self._alert(notice, buttons, chat_id)
         return await senders.deliver(notice, chat_id, screen, Lane.NOTICE)
 
+    async def _digest(self, notice: DueNotice) -> Screen:
+        """Composed now, with the role and sites the member has now."""
+        db, words = self._senders.db, words_in(notice.language)
+        assert notice.staff_id is not None  # only staff get one
+        actor = await actor_called(db, notice.staff_id)
+        return Screen(await digest(db, actor, words, now=self._senders.clock()))
+
     async def _alert(self, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screen:
         words, details = words_in(notice.language), notice.details
-        lines = [words(f"alert.{details['rule']}", code=details["code"])]
+        lines = [words("alert.reminder")] if details.get("reminder") else []
+        lines.append(words(f"alert.{details['rule']}", code=details["code"]))
         if "note" in details:
             text = await text_of_note(self._senders.db, details["note"])
             lines.append(words("alert.text", text=shortened(text, LONGEST_QUOTE)))

@@ -31,6 +31,7 @@ from bot.sender import NoticeSender, NudgeSender, Senders
 from diary import Database
 from diary.alerts import evaluate_everybody
 from diary.arrivals import Waiting, keep, unfinished
+from diary.calling import ask_for_digests, remind_of_alerts
 from diary.service import beat, last_beat, note_bot, record_outage
 from schedules.dispatcher import recover, send_due, send_notices
 from schedules.heartbeat import Heartbeat, Job
@@ -205,9 +206,14 @@ class Service:
             more = await send_notices(self.db, self.notices, now=self.clock()) or more
 
     async def hold_rules(self) -> None:
-        """Hold the alert rules against the ledger, once an hour; apart from the sending, which must not wait."""
+        """Call staff: reminders and digests when their time has come, the rules of the protocol once an hour.
+
+        Apart from the sending, which must not wait.
+        """
         async with self._ruling:
             now = self.clock()
+            await remind_of_alerts(self.db, now=now)
+            await ask_for_digests(self.db, now=now)
             if self._seen.rules is None or now - self._seen.rules >= RULES_EVERY:
                 await evaluate_everybody(self.db, now=now, stopped=lambda: self._stopping)
                 self._seen.rules = now

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bot.buttons import Press
+from bot.digest import digest
 from bot.limiter import Lane
 from bot.looking_back import HISTORY_DAYS, send_history
 from bot.turn import LONGEST_QUOTE, Screen, Turn, shortened
@@ -220,6 +221,11 @@ async def _alerts(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
         await turn.say(Screen(words("staff.alerts-more", count=len(open_alerts) - _MOST_ALERTS)))
 
 
+async def _digest(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
+    """What comes by itself in the morning, now."""
+    await turn.say(Screen(await digest(turn.db, actor, words, now=turn.now)))
+
+
 async def _dashboard(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
     """A link to the pages, good once and for a few minutes."""
     await turn.say(Screen(await _with_link(turn, words, actor, "staff.dashboard")))
@@ -242,6 +248,7 @@ _COMMANDS: Final[Mapping[str, tuple[Act, Callable[[Turn, Words, Actor, str], Awa
     "silent": (Act.SEE_PATIENTS, _silent),
     "patient": (Act.SEE_PATIENTS, _patient),
     "alerts": (Act.SEE_PATIENTS, _alerts),
+    "digest": (Act.SEE_PATIENTS, _digest),
     "dashboard": (Act.SEE_FIGURES, _dashboard),
     "export": (Act.EXPORT, _export),
 }

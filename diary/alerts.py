@@ -1,14 +1,15 @@
 """Calls staff: rules of the protocol over the ledger, each alert once, a notice to everyone it concerns."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 import structlog
 
+from diary.calling import tell
 from diary.protocols import protocol_of
-from diary.roles import MAY, Act, allow
+from diary.roles import Act, allow
 from protocol.calendar import out_of_quiet_hours
 from protocol.errors import UnknownCodeError
 from protocol.lifecycle import PatientStatus
@@ -24,9 +25,7 @@ from storage.states import SlotState
 
 log = structlog.get_logger(__name__)
 
-TOLD = tuple(role.value for role, acts in MAY.items() if Act.TAKE_ALERTS in acts)
 _CLOSED = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
-_NOTICE_LASTS = timedelta(days=3)
 
 
 async def raise_alert(
@@ -39,7 +38,7 @@ async def raise_alert(
     now: datetime,
     tell_at: datetime | None = None,
 ) -> int | None:
-    """Raise an alert once and ask for a notice to each staff member of the site; None where it is known.
+    """Raise an alert once and ask for notices to those of the site who are told first; None where it is known.
 
     Staff are told at once unless `tell_at` names a later moment.
     """
@@ -50,16 +49,9 @@ async def raise_alert(
         conn, patient_id=patient_id, rule=rule, key=key, details=details, at=now, audit=audit
     )
     patient = await patients.patient_by_id(conn, patient_id)
-    for member in await people.staff_to_tell(conn, patient.site_id, TOLD):
-        await sends.add_notice(
-            conn,
-            staff_id=member.id,
-            kind="alert",
-            key=f"alert:{alert_id}",
-            details={"alert": alert_id, "rule": rule, "code": patient.code, **details},
-            at=tell_at or now,
-            expires_at=(tell_at or now) + _NOTICE_LASTS,
-        )
+    if alert_id is not None:
+        told = {"alert": alert_id, "rule": rule, "code": patient.code, **details}
+        await tell(conn, alert_id=alert_id, site_id=patient.site_id, rule=rule, details=told, at=tell_at or now)
     return alert_id
 
 

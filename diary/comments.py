@@ -1,4 +1,4 @@
-"""Comments of staff about a patient: a monitor's question, a coordinator's answer; the patient sees none of them."""
+"""Comments of staff about a patient: a monitor's question, a coordinator's answer; patients see none."""
 
 from datetime import datetime
 from typing import Final

@@ -2,9 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 
 from diary.alerts import raise_alert
+from diary.calling import NOTICE_LASTS
 from diary.enrolment import check_zone
 from diary.ledger import replan
 from diary.protocols import protocol_of
@@ -16,9 +17,6 @@ from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Contact, Invite, Patient, StaffMember
-
-# As long as one that is told when it is raised.
-_NOTICE_LASTS = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ async def _tell_what_is_open(conn: Connection, member: StaffMember, *, now: date
             key=f"alert:{alert.id}",
             details={"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details},
             at=now,
-            expires_at=now + _NOTICE_LASTS,
+            expires_at=now + NOTICE_LASTS,
         )
 
 

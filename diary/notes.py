@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from diary.alerts import TOLD, raise_alert
+from diary.alerts import raise_alert
 from diary.answers import Arrival
+from diary.calling import TOLD
 from protocol.calendar import zone_of
 from storage import entries, patients, people
 from storage.audit import Actor, Audit, write_audit

@@ -114,6 +114,15 @@ async def actor_in(conn: Connection, member: StaffMember) -> Actor:
     return Actor("staff", member.id, role=member.role, sites=None if everywhere else bound)
 
 
+async def actor_called(db: Database, staff_id: int) -> Actor:
+    """The staff member of this id as somebody who does something."""
+    async with db.read() as conn:
+        member = await people.staff_by_id(conn, staff_id)
+        if member is None:
+            raise UnknownCodeError("There is no such staff member.")
+        return await actor_in(conn, member)
+
+
 async def patient_called(conn: Connection, code: str, scope: frozenset[int] | None = None) -> Patient:
     """The patient of this code; UnknownCodeError where there is none at these sites (None: any)."""
     patient = await patients.patient_by_code(conn, code)

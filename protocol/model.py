@@ -43,6 +43,8 @@ class Trial(_Part):
     consent: Text
     privacy: Text
     correction: Duration = timedelta(hours=48)
+    remind_staff_after: Duration = timedelta(hours=4)
+    digest_at: Wall = time(8)
 
     @field_validator("timezone")
     @classmethod

@@ -168,3 +168,41 @@ async def count_taking_part(conn: Connection, *, since: datetime, site_ids: froz
     if site_ids is not None:
         query = query.where(p.c.site_id.in_(site_ids))
     return int((await conn.execute(query)).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class UntakenAlert(Record):
+    """An open alert that nobody has taken and nobody was reminded of, with the site's zone."""
+
+    id: int
+    patient_id: int
+    code: str
+    site_id: int
+    zone: str
+    rule: str
+    details: dict[str, Any]
+    raised_at: datetime
+
+
+async def untaken(conn: Connection) -> list[UntakenAlert]:
+    """Open alerts that wait for somebody, the oldest first."""
+    p, sites = tables.patients, tables.sites
+    query = (
+        select(_a.c.id, _a.c.patient_id, p.c.code, p.c.site_id, sites.c.timezone.label("zone"), _a.c.rule)
+        .add_columns(_a.c.details, _a.c.raised_at)
+        .join(p, p.c.id == _a.c.patient_id)
+        .join(sites, sites.c.id == p.c.site_id)
+        .where(_a.c.done_at.is_(None), _a.c.seen_at.is_(None), _a.c.reminded_at.is_(None))
+        .order_by(_a.c.id)
+    )
+    return [UntakenAlert.of(row) for row in await conn.execute(query)]
+
+
+async def note_reminder(conn: Connection, alert_id: int, *, at: datetime, audit: AuditId) -> bool:
+    """Note that the next people were told; False where somebody took it, or that was done before."""
+    done = await conn.execute(
+        update(_a)
+        .where(_a.c.id == alert_id, _a.c.seen_at.is_(None), _a.c.done_at.is_(None), _a.c.reminded_at.is_(None))
+        .values(reminded_at=at, audit_id=audit)
+    )
+    return done.rowcount == 1

@@ -176,6 +176,12 @@ async def add_notice(
     )
 
 
+async def notice_exists(conn: Connection, *, staff_id: int, kind: str, key: str) -> bool:
+    """Tell whether a staff member was to be told this already."""
+    query = select(_n.c.id).where(_n.c.staff_id == staff_id, _n.c.kind == kind, _n.c.key == key)
+    return (await conn.execute(query)).first() is not None
+
+
 async def due_notices(conn: Connection, *, now: datetime, limit: int) -> list[DueNotice]:
     """Notices to go out now, to chats that can be reached."""
     p, m, c = tables.patients, tables.staff, tables.contacts

@@ -287,6 +287,7 @@ def longest(language: str) -> dict[str, Any]:
         "phase": "follow-up",
         "text": TOLD,
         "count": 9999,
+        "codes": " ".join([CODE] * 15),
         "minutes": 10,
         "link": f"https://diary.hospital.example/sign-in/{'x' * 22}",
     }

@@ -1,0 +1,57 @@
+"""The morning's digest: what needs a person at the reader's sites, in one message; codes only, never names."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from bot.words import Words
+from diary import Actor, Database
+from diary.team import list_sites
+from protocol.calendar import zone_of
+from reports.today import Today, today
+from reports.visits import DueVisit, visits_due
+
+# A message for a small screen: who has more on the list opens the pages.
+_MOST_CODES: Final = 15
+
+
+async def digest(db: Database, actor: Actor, words: Words, *, now: datetime) -> str:
+    """The digest as of now; where nothing needs anybody it says so: a silent diary is told from a dead one."""
+    zones = [site.timezone for site in await list_sites(db) if actor.sites is None or site.id in actor.sites]
+    zone = zones[0] if zones else "UTC"
+    found = await today(db, actor.sites, now)
+    visits = await visits_due(db, actor.sites, now)
+    title = words("digest.title", date=words.date(now.astimezone(zone_of(zone)).date()))
+    lines = _lines(found, visits, words, now=now, zone=zone) or [words("digest.well")]
+    return "\n".join([title, *lines, *_yesterday(found, words)])
+
+
+def _lines(found: Today, visits: Sequence[DueVisit], words: Words, *, now: datetime, zone: str) -> list[str]:
+    lines = []
+    if found.alerts:
+        oldest = min(open_one.alert.raised_at for open_one in found.alerts)
+        moment = words.moment(oldest, now=now, zone=zone)
+        lines.append(words("digest.alerts", count=found.alerts_total, moment=moment))
+    for key, codes in (
+        ("digest.silent", [one.code for one in found.silent]),
+        ("digest.doses", [one.code for one in found.missed_doses]),
+        ("digest.unreachable", [one.code for one in found.unreachable]),
+        ("digest.visits", [one.code for one in visits]),
+    ):
+        if codes:
+            lines.append(words(key, count=len(codes), codes=_some(codes)))
+    return lines
+
+
+def _some(codes: Sequence[str]) -> str:
+    shown = list(dict.fromkeys(codes))
+    more = " …" if len(shown) > _MOST_CODES else ""
+    return " ".join(shown[:_MOST_CODES]) + more
+
+
+def _yesterday(found: Today, words: Words) -> list[str]:
+    figures = found.day_counts.yesterday
+    if figures.rate is None:
+        return []
+    rate = words.digits(f"{figures.rate * 100:.0f} %")
+    return [words("digest.yesterday", answered=figures.answered, expected=figures.expected, rate=rate)]

@@ -1,0 +1,124 @@
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from diary import SYSTEM
+from diary.alerts import note_unreachable, raise_alert, see_alert
+from diary.calling import ask_for_digests, remind_of_alerts
+from diary.roles import actor_called
+from diary.team import add_site, add_staff
+from storage import contacts, tables
+from tests.cast import T0, Stage, cairo
+
+HOUR = timedelta(hours=1)
+
+
+async def told(stage, kind="alert"):
+    """Which members were to be told what, by code and key."""
+    n, s = tables.notices, tables.staff
+    async with stage.db.read() as conn:
+        query = select(s.c.code, n.c.key, n.c.next_try_at).join(s, s.c.id == n.c.staff_id)
+        rows = await conn.execute(query.where(n.c.kind == kind).order_by(n.c.id))
+        return [(row.code, row.key, row.next_try_at) for row in rows]
+
+
+async def team(stage):
+    return {
+        "nour": await stage.nurse("nour", chat=2001),
+        "ines": await stage.nurse("ines", chat=2002, role="investigator"),
+        "root": await stage.nurse("root", chat=2003, role="administrator"),
+        "mona": await stage.nurse("mona", chat=2004, role="monitor"),
+    }
+
+
+async def silence(stage, patient, *, now=T0):
+    async with stage.db.write() as conn:
+        return await raise_alert(conn, patient_id=patient.id, rule="silent-days", key="k", details={}, now=now)
+
+
+async def test_a_side_effect_reaches_everybody_who_takes_alerts_at_once(stage: Stage):
+    amina = await stage.joined()
+    await team(stage)
+    await stage.alert(amina)
+    assert [code for code, _, _ in await told(stage)] == ["ines", "nour", "root"]
+
+
+async def test_anything_else_reaches_the_coordinators_first_and_the_next_when_nobody_takes_it(stage: Stage):
+    amina = await stage.joined()
+    await team(stage)
+    await silence(stage, amina)
+    assert [code for code, _, _ in await told(stage)] == ["nour"]
+    assert await remind_of_alerts(stage.db, now=T0 + 4 * HOUR - timedelta(seconds=1)) == 0
+    assert await remind_of_alerts(stage.db, now=T0 + 4 * HOUR) == 1
+    assert await remind_of_alerts(stage.db, now=T0 + 9 * HOUR) == 0
+    assert [(code, key.endswith("reminder")) for code, key, _ in await told(stage)] == [
+        ("nour", False),
+        ("ines", True),
+        ("root", True),
+    ]
+
+
+async def test_who_took_an_alert_in_time_spares_the_others(stage: Stage):
+    amina = await stage.joined()
+    ids = await team(stage)
+    alert_id = await silence(stage, amina)
+    nour = await actor_called(stage.db, ids["nour"])
+    await see_alert(stage.db, alert_id=alert_id, actor=nour, now=T0 + HOUR)
+    assert await remind_of_alerts(stage.db, now=T0 + 24 * HOUR) == 0
+
+
+async def test_where_no_coordinator_can_be_reached_the_investigators_are_first(stage: Stage):
+    amina = await stage.joined()
+    ids = await team(stage)
+    async with stage.db.read() as conn:
+        found = await conn.execute(select(tables.contacts.c.id).where(tables.contacts.c.staff_id == ids["nour"]))
+        contact = await contacts.contact_by_id(conn, found.scalar_one())
+    await note_unreachable(stage.db, contact_id=contact.id, reachable="blocked", now=T0)
+    await silence(stage, amina)
+    assert [code for code, _, _ in await told(stage)] == ["ines"]
+
+
+async def test_where_nobody_else_is_there_the_same_people_are_reminded(stage: Stage):
+    amina = await stage.joined()
+    await stage.nurse()
+    await silence(stage, amina)
+    await remind_of_alerts(stage.db, now=T0 + 5 * HOUR)
+    assert [code for code, _, _ in await told(stage)] == ["nour", "nour"]
+
+
+async def test_at_night_only_a_side_effect_reminds(stage: Stage):
+    amina = await stage.joined()
+    await team(stage)
+    evening = cairo("2026-11-23 21:00")
+    await silence(stage, amina, now=evening)
+    await stage.alert(amina, now=evening)
+    assert await remind_of_alerts(stage.db, now=cairo("2026-11-24 02:00")) == 1  # the side effect
+    assert await remind_of_alerts(stage.db, now=cairo("2026-11-24 06:59")) == 0
+    assert await remind_of_alerts(stage.db, now=cairo("2026-11-24 07:00")) == 1
+
+
+@pytest.mark.parametrize(("clock", "count"), [("07:59", 0), ("08:00", 3), ("11:59", 3), ("12:00", 0), ("20:00", 0)])
+async def test_the_digest_comes_in_the_morning_of_the_site_and_not_after_noon(stage: Stage, clock, count):
+    await team(stage)
+    await ask_for_digests(stage.db, now=cairo(f"2026-11-24 {clock}"))
+    assert len(await told(stage, "digest")) == count
+
+
+async def test_the_digest_comes_once_a_day_however_often_it_is_asked_for(stage: Stage):
+    await team(stage)
+    for day in (24, 25):
+        for minute in (0, 1, 59):
+            await ask_for_digests(stage.db, now=cairo(f"2026-11-{day} 08:{minute:02}"))
+    keys = [key for code, key, _ in await told(stage, "digest") if code == "nour"]
+    assert keys == ["digest:2026-11-24", "digest:2026-11-25"]
+
+
+async def test_a_member_of_several_sites_gets_one_digest(stage: Stage):
+    await add_site(stage.db, code="north", name="North", timezone="Africa/Cairo", actor=SYSTEM, now=T0)
+    await team(stage)
+    await add_staff(
+        stage.db, code="both", role="coordinator", sites=["main", "north"], language="en", actor=SYSTEM, now=T0
+    )
+    await ask_for_digests(stage.db, now=cairo("2026-11-24 08:00"))
+    assert [code for code, _, _ in await told(stage, "digest")].count("root") == 1
