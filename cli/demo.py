@@ -146,7 +146,7 @@ class Stand:
 
         return web_app(self.db, self.clock, sessions=unmoved)
 
-    def _page(self, nurse: Person, patients: list[Phone], pages: Link) -> PhonePage:
+    def _page(self, nurse: Person, patients: list[Phone], *links: Link) -> PhonePage:
         return PhonePage(
             self.telegram,
             phones=[patients[-1], Phone(nurse, self.account, "Study nurse")],
@@ -155,7 +155,7 @@ class Stand:
             zone=self.file.protocol.trial.timezone,
             new_patient=self._another,
             earlier=patients[:-1],
-            links=[pages],
+            links=links,
         )
 
     async def _next_event(self) -> datetime | None:

@@ -87,6 +87,7 @@ class World:
         person = self.telegram.person(code, language_code="en")
         person.press_start(self.account, invite.token)
         await self.settle()
+        await self.tick()  # a morning's digest comes now, and is not in the way later
         return person
 
 

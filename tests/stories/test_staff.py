@@ -11,7 +11,7 @@ from tests.world import World
 async def test_a_nurse_joins_by_her_own_invite_and_is_offered_her_commands(world: World):
     nour = await world.nurse()
 
-    assert "Welcome, nour." in nour.last.text
+    assert nour.sees("Welcome, nour.")
     assert "adherence" in [
         command["command"] for command in world.telegram.calls("setMyCommands")[-1].parameters["commands"]
     ]
@@ -146,13 +146,9 @@ async def test_the_digest_says_in_the_morning_what_needs_a_person_and_once(world
     await world.go_to(cairo("2026-11-29 08:30"))
     morning = [m.text for m in nour.screen() if "Good morning. Sun 29 Nov" in m.text]
     assert len(morning) == 1
-    for line in (
-        "Open alerts: ",
-        "Silent: 1 (P-001)",
-        "Missed doses: 1 (P-001)",
-        "Yesterday: 0 of 2 answered (0 %)",
-    ):
-        assert line in morning[0]
+    lines = ["Open alerts: ", "Silent: 1 (P-001)", "Missed doses: 1 (P-001)"]
+    lines.append("Yesterday: 0 of 1 answered (0 %)")  # the evening's question may be answered until noon
+    assert [line for line in lines if line not in morning[0]] == []
     await world.type(nour, "/digest")
     assert "Good morning. Sun 29 Nov" in nour.last.text
 
