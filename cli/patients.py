@@ -24,6 +24,7 @@ from diary.enrolment import (
     invite_patient,
     move_effect,
     move_phase,
+    stop_use,
 )
 from protocol.errors import NotAllowedError
 from protocol.values import format_wall
@@ -304,6 +305,19 @@ async def _status(code: str, status: PatientStatus, *, reason: str) -> Patient:
             db, patient_id=before.id, status=status, actor=SYSTEM, reason=reason, now=wiring.clock()
         )
     return before
+
+
+@patient.command("stop-use")
+def stop_use_(code: Code, reason: Reason) -> None:
+    """Use a leaver's diary no more. It is kept for inspectors and left out of exports from now on."""
+    code, why = code_of(code), plain_text("--reason", reason)
+    asyncio.run(_stop_use(code, why))
+    print(f"The diary of {code} is kept and no longer used; exports leave it out.")
+
+
+async def _stop_use(code: str, reason: str) -> None:
+    async with wiring.opened(load_settings()) as db:
+        await stop_use(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())
 
 
 @patient.command("erase")

@@ -199,6 +199,8 @@ async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, n
         patient = await patient_for(conn, code, actor, Act.ERASE)
         if patient.status is not PatientStatus.WITHDRAWN:
             raise NotAllowedError(f"{patient.code} is still in the study; withdraw the patient first.")
+        if patient.erased_at is not None:
+            return
         audit = await write_audit(conn, Audit(now, actor, "erase identity", patient.id, reason=reason))
         await contacts.revoke_invites(conn, at=now, patient_id=patient.id, audit=audit)
         await contacts.forget_contact(conn, patient.id, audit=audit)

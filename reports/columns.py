@@ -202,6 +202,11 @@ SUBJECTS = File(
         _text("consent_sha256", "SHA-256 of the consent text agreed to, hexadecimal."),
         *_times("withdrawn", "When the patient left the study.", "withdrawn_at"),
         *_times("erased", "When what identified the patient was erased.", "erased_at"),
+        *_times(
+            "use_stopped",
+            "From when on the diary is no longer used: nothing of this patient is in the other files.",
+            "use_stopped_at",
+        ),
     ),
 )
 SLOTS = File(

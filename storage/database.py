@@ -198,6 +198,7 @@ def _prepare_writer(connection: Any, _record: Any) -> None:
         journal_mode="WAL" if wal else "DELETE",
         synchronous="FULL" if wal else "EXTRA",
         foreign_keys="ON",
+        secure_delete="ON",  # an erased chat's bytes are overwritten, and no later backup holds them
     )
 
 

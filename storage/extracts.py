@@ -59,6 +59,7 @@ class SubjectLine(Record):
     consent_sha256: str | None
     withdrawn_at: datetime | None
     erased_at: datetime | None
+    use_stopped_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,11 @@ def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
     return query if wanted.site_id is None else query.where(_p.c.site_id == wanted.site_id)
 
 
+def _of_use(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
+    """The same for what is left out once the use of a leaver's diary was stopped."""
+    return _who(wanted, *columns).where(_p.c.use_stopped_at.is_(None))
+
+
 def subject_lines(wanted: Wanted) -> AsyncIterator[Sequence[SubjectLine]]:
     """Every patient, by code."""
     began, zones, consents = _began(), tables.patient_zones, tables.consents
@@ -286,7 +292,8 @@ def subject_lines(wanted: Wanted) -> AsyncIterator[Sequence[SubjectLine]]:
         .limit(1)
         .scalar_subquery()
     )
-    own = [_p.c[name] for name in ("status", "language", "added_at", "joined_at", "withdrawn_at", "erased_at")]
+    names = ("status", "language", "added_at", "joined_at", "withdrawn_at", "erased_at", "use_stopped_at")
+    own = [_p.c[name] for name in names]
     query = (
         _who(wanted, *own, began.c.first_day, zone.label("zone"), consent.label("consent_sha256"))
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -304,7 +311,7 @@ def slot_lines(wanted: Wanted) -> AsyncIterator[Sequence[SlotLine]]:
     began = _began()
     names = [name for name in SlotLine.__slots__ if name in _s.c]
     query = (
-        _who(wanted, *(_s.c[name] for name in names), _s.c.kind.label("item_kind"), state_of_slot(wanted.now))
+        _of_use(wanted, *(_s.c[name] for name in names), _s.c.kind.label("item_kind"), state_of_slot(wanted.now))
         .add_columns(began.c.first_day, _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
         .join(_s, _s.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _s.c.protocol_id)
@@ -321,7 +328,7 @@ def entry_lines(wanted: Wanted) -> AsyncIterator[Sequence[EntryLine]]:
     later, holding = _e.alias("later"), _s.alias("holding")
     names = [name for name in EntryLine.__slots__ if name in _e.c]
     query = (
-        _who(wanted, *(_e.c[name] for name in names), _e.c.id.label("entry"), began.c.first_day)
+        _of_use(wanted, *(_e.c[name] for name in names), _e.c.id.label("entry"), began.c.first_day)
         .add_columns(_s.c.phase, _s.c.item, _s.c.kind.label("item_kind"), _s.c.n)
         .add_columns(audit.c.actor, staff.c.code.label("staff"))
         .add_columns(holding.c.id.label("holds"), later.c.id.label("superseded_by"))
@@ -342,7 +349,7 @@ def send_lines(wanted: Wanted) -> AsyncIterator[Sequence[SendLine]]:
     """Every try to send a message for a slot, by patient and time."""
     names = [name for name in SendLine.__slots__ if name in _d.c]
     query = (
-        _who(wanted, *(_d.c[name] for name in names), _d.c.id.label("send"), *_SLOT_NAME)
+        _of_use(wanted, *(_d.c[name] for name in names), _d.c.id.label("send"), *_SLOT_NAME)
         .join(_d, _d.c.patient_id == _p.c.id)
         .join(_s, _s.c.id == _d.c.slot_id)
         .join(_v, _v.c.id == _s.c.protocol_id)
@@ -355,7 +362,7 @@ def note_lines(wanted: Wanted) -> AsyncIterator[Sequence[NoteLine]]:
     """Every text a patient wrote, by patient and time of recording."""
     names = [name for name in NoteLine.__slots__ if name in _n.c]
     query = (
-        _who(wanted, *(_n.c[name] for name in names), _n.c.id.label("note"))
+        _of_use(wanted, *(_n.c[name] for name in names), _n.c.id.label("note"))
         .add_columns(_s.c.item, _s.c.local_date.label("slot_date"), _s.c.n)
         .join(_n, _n.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -370,7 +377,7 @@ def alert_lines(wanted: Wanted) -> AsyncIterator[Sequence[AlertLine]]:
     staff = tables.staff
     names = [name for name in AlertLine.__slots__ if name in _a.c]
     query = (
-        _who(wanted, *(_a.c[name] for name in names), _a.c.id.label("alert"), _c.c.timezone.label("zone"))
+        _of_use(wanted, *(_a.c[name] for name in names), _a.c.id.label("alert"), _c.c.timezone.label("zone"))
         .add_columns(staff.c.code.label("staff"))
         .join(_a, _a.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -388,10 +395,15 @@ def outage_lines(wanted: Wanted) -> AsyncIterator[Sequence[OutageLine]]:
 
 
 async def count_lines(wanted: Wanted, table: str) -> int:
-    """How many rows a table holds (of patients of a site), asked without any join."""
+    """How many rows a table holds (of patients of a site, whose diary is in use), asked without any join."""
     counted: Table = tables.metadata.tables[table]
     query = select(func.count()).select_from(counted)
-    owner = counted.c.id if table == "patients" else counted.c.get("patient_id")
-    if wanted.site_id is not None and owner is not None:
-        query = query.where(owner.in_(select(_p.c.id).where(_p.c.site_id == wanted.site_id)))
-    return int((await wanted.conn.execute(query)).scalar_one())
+    if table == "patients":
+        owner, whose = counted.c.id, select(_p.c.id)
+    elif "patient_id" in counted.c:
+        owner, whose = counted.c.patient_id, select(_p.c.id).where(_p.c.use_stopped_at.is_(None))
+    else:
+        return int((await wanted.conn.execute(query)).scalar_one())
+    if wanted.site_id is not None:
+        whose = whose.where(_p.c.site_id == wanted.site_id)
+    return int((await wanted.conn.execute(query.where(owner.in_(whose)))).scalar_one())

@@ -89,7 +89,7 @@ def test_every_link_to_a_file_leads_somewhere(page):
 
 
 def test_every_command_of_the_table_can_be_called(capsys):
-    commands = re.findall(r"`daybook ([a-z ]+)`", " ".join(first_cells(section(README, "Commands"))))
+    commands = re.findall(r"`daybook ([a-z -]+)`", " ".join(first_cells(section(README, "Commands"))))
     for command in commands:
         assert run([*command.split(), "--help"]) == 0, command
     capsys.readouterr()
@@ -107,7 +107,7 @@ def test_every_command_that_is_shown_in_passing_exists():
     known = set(every_command())
     groups = {command.partition(" ")[0] for command in known if " " in command}
     for page in PAGES:
-        for first, second in re.findall(r"`(?:\S*/)?daybook ([a-z]+)(?: ([a-z]+))?", text_of(page)):
+        for first, second in re.findall(r"`(?:\S*/)?daybook ([a-z]+)(?: ([a-z]+(?:-[a-z]+)?))?", text_of(page)):
             assert (f"{first} {second}" if first in groups and second else first) in known | groups, name(page)
 
 

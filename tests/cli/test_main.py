@@ -31,7 +31,17 @@ def test_every_command_and_every_option_says_what_it_is_for():
 
 
 def test_every_command_that_reads_answers_json_if_asked():
-    writes = ("init", "migrate", "serve", "demo", "site add", "staff disable", "staff reset", "protocol schema")
+    writes = (
+        "init",
+        "migrate",
+        "serve",
+        "demo",
+        "site add",
+        "staff disable",
+        "patient stop-use",
+        "staff reset",
+        "protocol schema",
+    )
     changes = ("move", "pause", "resume", "withdraw", "erase")
     for path, command in commands():
         if path in writes or path.endswith(changes):
