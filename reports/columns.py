@@ -28,6 +28,7 @@ class Kind(StrEnum):
     TEXT = "text"
     CODE = "code"  # one of the allowed values
     INTEGER = "integer"
+    NUMBER = "number"
     DATE = "date"
     UTC = "time UTC"
     LOCAL = "time local"
@@ -82,6 +83,7 @@ _WRITE: dict[Kind, Callable[[Any], str]] = {
     Kind.TEXT: guarded,
     Kind.CODE: str,
     Kind.INTEGER: str,
+    Kind.NUMBER: lambda value: f"{value:g}",
     Kind.DATE: date.isoformat,
     Kind.UTC: _utc,
     Kind.LOCAL: lambda at: at.isoformat(timespec="milliseconds"),
@@ -340,13 +342,41 @@ OUTAGES = File(
         _integer("slots_touched", "Open questions of all sites that it touched.", unit="slots"),
     ),
 )
-FILES = (SUBJECTS, SLOTS, ENTRIES, SENDS, NOTES, ALERTS, OUTAGES)
+
+
+def _visit_day(line: Any) -> int:
+    return int((line.held_on - line.first_day).days)
+
+
+VISITS = File(
+    "visits.csv",
+    "One line for each value measured at a clinic day, corrected ones too; what holds says which.",
+    "visits",
+    extracts.visit_lines,
+    (
+        *_WHO,
+        _ZONE,
+        _integer("form", "Number of the form the value was typed into."),
+        _text("visit", "Id of the visit in the protocol."),
+        _date("held_on", "The day it took place."),
+        Column("trial_day", Kind.INTEGER, "Days from the first day of the trial to that day.", _visit_day, "days"),
+        _text("measure", "Id of the measure in the protocol; empty: nothing was measured."),
+        Column("value", Kind.NUMBER, "The value, in the measure's unit in the protocol.", attrgetter("value")),
+        _code("holds", "Whether it is the value that holds.", ("yes", "no"), "held"),
+        *_times("recorded", "When it was typed in.", "recorded_at"),
+        _text("staff", "Code of the staff member who typed it in; empty: at the console."),
+        _integer("supersedes", "Number of the form it corrects; empty: the first one."),
+        _text("change_reason", "Why it was corrected."),
+    ),
+)
+FILES = (SUBJECTS, SLOTS, ENTRIES, SENDS, NOTES, ALERTS, OUTAGES, VISITS)
 
 _TYPE_MEANS = {
     Kind.TEXT: "text. One that begins with = + - @ ' (or a full-width form of these), tab or line break has an "
     "apostrophe before it, so that no spreadsheet runs it; take one leading apostrophe away to have the original",
     Kind.CODE: "one of the allowed values",
     Kind.INTEGER: "whole number",
+    Kind.NUMBER: "number, with a point before its decimal places",
     Kind.DATE: "date",
     Kind.UTC: "time in UTC, to the millisecond",
     Kind.LOCAL: "local time with its offset, to the millisecond",

@@ -194,6 +194,33 @@ class AlertLine(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class VisitLine(Record):
+    """One value of a clinic day's form; a form without any has one line with neither measure nor value."""
+
+    study: str
+    protocol_version: str
+    site: str
+    subject: str
+    zone: str
+    first_day: date
+    form: int
+    visit: str
+    held_on: date
+    measure: str | None
+    value: float | None
+    recorded_at: datetime
+    staff: str | None
+    holds: bool
+    supersedes: int | None
+    change_reason: str | None
+
+    @property
+    def held(self) -> str:
+        """Whether it is the value that holds, as a word."""
+        return "yes" if self.holds else "no"
+
+
+@dataclass(frozen=True, slots=True)
 class OutageLine(Record):
     """A stretch in which the service could not ask or listen, for every site."""
 
@@ -387,6 +414,36 @@ def alert_lines(wanted: Wanted) -> AsyncIterator[Sequence[AlertLine]]:
     return _lines(wanted, query, AlertLine)
 
 
+async def visit_lines(wanted: Wanted) -> AsyncIterator[Sequence[VisitLine]]:
+    """Every value of every form of a clinic day, superseded ones too, by patient and time of recording."""
+    t, began, audit, staff = tables.visits, _began(), tables.audit, tables.staff
+    later = t.alias("later")
+    own = [t.c[name] for name in ("visit", "held_on", "measured", "recorded_at", "supersedes", "change_reason")]
+    query = (
+        _of_use(wanted, *own, t.c.id.label("form"), began.c.first_day, _c.c.timezone.label("zone"))
+        .add_columns(staff.c.code.label("staff"), later.c.id.is_(None).label("holds"))
+        .join(t, t.c.patient_id == _p.c.id)
+        .join(_v, _v.c.id == t.c.protocol_id)
+        .join(began, began.c.patient_id == _p.c.id)
+        .join(audit, audit.c.id == t.c.audit_id)
+        .outerjoin(staff, and_(audit.c.actor == "staff", staff.c.id == audit.c.actor_id))
+        .outerjoin(later, later.c.supersedes == t.c.id)
+        .order_by(_p.c.code, t.c.recorded_at, t.c.id)
+    )
+    found = await wanted.conn.stream(query.execution_options(yield_per=_LINES_AT_ONCE))
+    async for rows in found.partitions():
+        yield [
+            VisitLine(**_values_of(row), measure=measure, value=value)
+            for row in rows
+            for measure, value in (row.measured or {None: None}).items()
+        ]
+
+
+def _values_of(row: Any) -> dict[str, Any]:
+    mapping = row._mapping  # noqa: SLF001 - the documented way to read a row by name
+    return {name: mapping[name] for name in VisitLine.__slots__ if name not in ("measure", "value")}
+
+
 def outage_lines(wanted: Wanted) -> AsyncIterator[Sequence[OutageLine]]:
     """Every break in service, whichever site is asked for: it touched them all."""
     o = tables.outages
@@ -397,6 +454,8 @@ def outage_lines(wanted: Wanted) -> AsyncIterator[Sequence[OutageLine]]:
 async def count_lines(wanted: Wanted, table: str) -> int:
     """How many rows a table holds (of patients of a site, whose diary is in use), asked without any join."""
     counted: Table = tables.metadata.tables[table]
+    if table == "visits":
+        return await _count_values(wanted)
     query = select(func.count()).select_from(counted)
     if table == "patients":
         owner, whose = counted.c.id, select(_p.c.id)
@@ -407,3 +466,12 @@ async def count_lines(wanted: Wanted, table: str) -> int:
     if wanted.site_id is not None:
         whose = whose.where(_p.c.site_id == wanted.site_id)
     return int((await wanted.conn.execute(query.where(owner.in_(whose)))).scalar_one())
+
+
+async def _count_values(wanted: Wanted) -> int:
+    """How many values the forms of clinic days hold; an empty form has one line too."""
+    whose = select(_p.c.id).where(_p.c.use_stopped_at.is_(None))
+    if wanted.site_id is not None:
+        whose = whose.where(_p.c.site_id == wanted.site_id)
+    forms = select(tables.visits.c.measured).where(tables.visits.c.patient_id.in_(whose))
+    return sum(max(1, len(row.measured)) for row in await wanted.conn.execute(forms))

@@ -12,6 +12,7 @@ from diary.answers import Arrival
 from diary.enrolment import change_status, erase_patient
 from diary.notes import keep_note, pass_note_on
 from diary.service import record_outage
+from diary.visits import record_visit
 from protocol.errors import DaybookError, UnknownCodeError
 from protocol.lifecycle import SendOutcome
 from reports import export
@@ -31,6 +32,7 @@ NAMES = [
     "notes.csv",
     "alerts.csv",
     "outages.csv",
+    "visits.csv",
     "data_dictionary.csv",
 ]
 
@@ -361,3 +363,23 @@ async def test_an_empty_folder_may_be_there_and_parents_are_made(stage: Stage, t
     (tmp_path / "empty").mkdir()
     assert len(await exported(stage, tmp_path / "empty")) == len(NAMES)
     assert len(await exported(stage, tmp_path / "a" / "b")) == len(NAMES)
+
+
+async def test_every_value_of_a_clinic_day_is_a_line_and_corrections_stay(stage, tmp_path):
+    await stage.joined()
+    nour = await stage.actor()
+    day = cairo("2026-11-26 12:00")
+    form = {"code": "P-001", "visit": "baseline", "held_on": day.date(), "actor": nour, "now": day}
+    first = await record_visit(
+        stage.db, measured={"lanss": 14, "flexion": 22.5}, supersedes=None, reason=None, **form
+    )
+    await record_visit(stage.db, measured={"lanss": 15}, supersedes=first.id, reason="=misread", **form)
+    await export_csv(stage.db, tmp_path / "out", now=day)
+    with (tmp_path / "out" / "visits.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = [(r["measure"], r["value"], r["holds"], r["change_reason"], r["staff"], r["trial_day"]) for r in rows]
+    assert told == [
+        ("flexion", "22.5", "no", "", "nour", "2"),
+        ("lanss", "14", "no", "", "nour", "2"),
+        ("lanss", "15", "yes", "'=misread", "nour", "2"),
+    ]
