@@ -8,7 +8,8 @@ from diary.protocols import newest_protocol, protocol_of
 from diary.roles import MAY, Act, Role
 from protocol.calendar import instant, out_of_quiet_hours, zone_of
 from protocol.errors import UnknownCodeError
-from storage import alerts, patients, people, sends
+from protocol.model import Protocol
+from storage import alerts, people, sends
 from storage.alerts import UntakenAlert
 from storage.audit import SYSTEM, Audit, write_audit
 from storage.database import Connection, Database
@@ -29,7 +30,7 @@ async def tell(
     """Ask for a notice of an alert to those who are told first, or of a side effect to everybody it concerns."""
     everybody = await people.staff_to_tell(conn, site_id, TOLD)
     first = everybody if rule in _FOR_ALL else await _first(conn, site_id, everybody)
-    await _add_notices(conn, first, key=f"alert:{alert_id}", details=details, at=at)
+    await _add_notices(conn, first, key=_key(alert_id), details=details, at=at)
 
 
 async def _first(conn: Connection, site_id: int, everybody: list[StaffMember]) -> list[StaffMember]:
@@ -59,17 +60,17 @@ async def remind_of_alerts(db: Database, *, now: datetime) -> int:
     """Bring alerts that nobody has taken in time to the next people, once each, and count them."""
     async with db.read() as conn:
         untaken = await alerts.untaken(conn)
-        due = [alert for alert in untaken if now >= await _remind_at(db, conn, alert)]
+        due = [
+            alert for alert in untaken if now >= _remind_at(await protocol_of(db, conn, alert.protocol_id), alert)
+        ]
     if not due:
         return 0
     async with db.write() as conn:
         return sum([await _remind(conn, alert, now=now) for alert in due])
 
 
-async def _remind_at(db: Database, conn: Connection, alert: UntakenAlert) -> datetime:
+def _remind_at(protocol: Protocol, alert: UntakenAlert) -> datetime:
     """When the next people are to hear of an alert; only a side effect wakes anybody."""
-    patient = await patients.patient_by_id(conn, alert.patient_id)
-    protocol = await protocol_of(db, conn, patient.protocol_id)
     after = protocol.trial.remind_staff_after
     if alert.rule in _FOR_ALL:
         return alert.raised_at + after
@@ -83,12 +84,25 @@ async def _remind(conn: Connection, alert: UntakenAlert, *, now: datetime) -> bo
     )
     if not await alerts.note_reminder(conn, alert.id, at=now, audit=audit):
         return False  # somebody has taken it since
-    everybody = await people.staff_to_tell(conn, alert.site_id, TOLD)
-    first = [] if alert.rule in _FOR_ALL else await _first(conn, alert.site_id, everybody)
-    rest = [member for member in everybody if member not in first]
     details = {"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details, "reminder": True}
-    await _add_notices(conn, rest or everybody, key=f"alert:{alert.id}:reminder", details=details, at=now)
+    await _add_notices(conn, await _next(conn, alert), key=f"{_key(alert.id)}:reminder", details=details, at=now)
     return True
+
+
+async def _next(conn: Connection, alert: UntakenAlert) -> list[StaffMember]:
+    """Those who have not heard of an alert; everybody where a message reaches none of those.
+
+    Who was told is read, not reckoned anew: whoever blocked the bot meanwhile must not take their deputies' place.
+    """
+    everybody = await people.staff_to_tell(conn, alert.site_id, TOLD)
+    reached = await people.staff_to_tell(conn, alert.site_id, TOLD, reached_only=True)
+    told = await sends.staff_told(conn, kind="alert", key=_key(alert.id))
+    rest = [member for member in everybody if member.id not in told]
+    return rest if any(member in reached for member in rest) else everybody
+
+
+def _key(alert_id: int) -> str:
+    return f"alert:{alert_id}"
 
 
 async def ask_for_digests(db: Database, *, now: datetime) -> None:

@@ -178,6 +178,7 @@ class UntakenAlert(Record):
     patient_id: int
     code: str
     site_id: int
+    protocol_id: int
     zone: str
     rule: str
     details: dict[str, Any]
@@ -189,7 +190,7 @@ async def untaken(conn: Connection) -> list[UntakenAlert]:
     p, sites = tables.patients, tables.sites
     query = (
         select(_a.c.id, _a.c.patient_id, p.c.code, p.c.site_id, sites.c.timezone.label("zone"), _a.c.rule)
-        .add_columns(_a.c.details, _a.c.raised_at)
+        .add_columns(_a.c.details, _a.c.raised_at, p.c.protocol_id)
         .join(p, p.c.id == _a.c.patient_id)
         .join(sites, sites.c.id == p.c.site_id)
         .where(_a.c.done_at.is_(None), _a.c.seen_at.is_(None), _a.c.reminded_at.is_(None))

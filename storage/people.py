@@ -133,9 +133,14 @@ async def site_ids_of(conn: Connection, staff_id: int) -> frozenset[int]:
     return frozenset(row.site_id for row in rows)
 
 
-async def staff_to_tell(conn: Connection, site_id: int, roles: Sequence[str]) -> list[StaffMember]:
-    """Those in these roles who have a chat and may know of a patient at this site."""
-    return [StaffMember.of(row) for row in await conn.execute(_to_tell(site_id, roles))]
+async def staff_to_tell(
+    conn: Connection, site_id: int, roles: Sequence[str], *, reached_only: bool = False
+) -> list[StaffMember]:
+    """Those in these roles who have a chat, or one that messages reach, and may know of a patient at this site."""
+    query = _to_tell(site_id, roles)
+    if reached_only:
+        query = query.where(tables.contacts.c.reachable == "yes")
+    return [StaffMember.of(row) for row in await conn.execute(query)]
 
 
 async def team_can_be_told(conn: Connection, site_id: int, roles: Sequence[str]) -> bool:

@@ -182,6 +182,12 @@ async def notice_exists(conn: Connection, *, staff_id: int, kind: str, key: str)
     return (await conn.execute(query)).first() is not None
 
 
+async def staff_told(conn: Connection, *, kind: str, key: str) -> frozenset[int]:
+    """The staff members who were to be told this."""
+    query = select(_n.c.staff_id).where(_n.c.staff_id.is_not(None), _n.c.kind == kind, _n.c.key == key)
+    return frozenset(row.staff_id for row in await conn.execute(query))
+
+
 async def due_notices(conn: Connection, *, now: datetime, limit: int) -> list[DueNotice]:
     """Notices to go out now, to chats that can be reached."""
     p, m, c = tables.patients, tables.staff, tables.contacts

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from diary.alerts import note_unreachable, raise_alert, see_alert
 from diary.calling import ask_for_digests, remind_of_alerts
 from diary.roles import actor_called
 from diary.team import add_site, add_staff
-from storage import contacts, tables
+from storage import tables
 from tests.cast import T0, Stage, cairo
 
 HOUR = timedelta(hours=1)
@@ -71,10 +72,7 @@ async def test_who_took_an_alert_in_time_spares_the_others(stage: Stage):
 async def test_where_no_coordinator_can_be_reached_the_investigators_are_first(stage: Stage):
     amina = await stage.joined()
     ids = await team(stage)
-    async with stage.db.read() as conn:
-        found = await conn.execute(select(tables.contacts.c.id).where(tables.contacts.c.staff_id == ids["nour"]))
-        contact = await contacts.contact_by_id(conn, found.scalar_one())
-    await note_unreachable(stage.db, contact_id=contact.id, reachable="blocked", now=T0)
+    await blocks(stage, ids["nour"])
     await silence(stage, amina)
     assert [code for code, _, _ in await told(stage)] == ["ines"]
 
@@ -85,6 +83,54 @@ async def test_where_nobody_else_is_there_the_same_people_are_reminded(stage: St
     await silence(stage, amina)
     await remind_of_alerts(stage.db, now=T0 + 5 * HOUR)
     assert [code for code, _, _ in await told(stage)] == ["nour", "nour"]
+
+
+async def reminded(stage):
+    return [code for code, key, _ in await told(stage) if key.endswith("reminder")]
+
+
+async def blocks(stage, staff_id):
+    """A member's chat cannot be written to any more."""
+    async with stage.db.read() as conn:
+        found = await conn.execute(select(tables.contacts.c.id).where(tables.contacts.c.staff_id == staff_id))
+        contact_id = found.scalar_one()
+    await note_unreachable(stage.db, contact_id=contact_id, reachable="blocked", now=T0)
+
+
+async def test_who_was_told_and_cannot_be_reached_since_does_not_stand_before_the_investigators(stage: Stage):
+    amina = await stage.joined()
+    ids = await team(stage)
+    await silence(stage, amina)
+    await blocks(stage, ids["nour"])
+    await remind_of_alerts(stage.db, now=T0 + 4 * HOUR)
+    assert await reminded(stage) == ["ines", "root"]
+
+
+async def test_where_no_message_reaches_the_next_ones_everybody_is_reminded(stage: Stage):
+    amina = await stage.joined()
+    ids = await team(stage)
+    await silence(stage, amina)
+    await blocks(stage, ids["ines"])
+    await blocks(stage, ids["root"])
+    await remind_of_alerts(stage.db, now=T0 + 4 * HOUR)
+    assert await reminded(stage) == ["ines", "nour", "root"]
+
+
+async def test_a_side_effect_that_nobody_takes_reminds_all_who_were_told(stage: Stage):
+    amina = await stage.joined()
+    await team(stage)
+    await stage.alert(amina)
+    await remind_of_alerts(stage.db, now=T0 + 4 * HOUR)
+    assert await reminded(stage) == ["ines", "nour", "root"]
+
+
+async def test_of_two_who_remind_at_once_each_member_hears_once(stage: Stage):
+    amina = await stage.joined()
+    await team(stage)
+    await silence(stage, amina)
+    counts = await asyncio.gather(*(remind_of_alerts(stage.db, now=T0 + 4 * HOUR) for _ in range(2)))
+    assert sorted(counts) == [0, 1]
+    assert await reminded(stage) == ["ines", "root"]
 
 
 async def test_at_night_only_a_side_effect_reminds(stage: Stage):
