@@ -30,7 +30,11 @@ class Scale(_Part):
 
 
 class Trial(_Part):
-    """The whole study: its names, home zone, languages, quiet hours and standing sentences."""
+    """The whole study: its names, home zone, languages, quiet hours and standing sentences.
+
+    `remind_staff_after`: an alert that nobody has taken for so long is brought to the next of the team; coordinators
+    hear first. `digest_at`: when the team hears what needs a person, on the wall of each site, in the morning.
+    """
 
     id: Identifier
     version: Annotated[str, Field(min_length=1, max_length=20)]
