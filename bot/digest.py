@@ -15,15 +15,21 @@ from reports.visits import DueVisit, visits_due
 _MOST_CODES: Final = 15
 
 
-async def digest(db: Database, actor: Actor, words: Words, *, now: datetime) -> str:
-    """The digest as of now; where nothing needs anybody it says so: a silent diary is told from a dead one."""
-    zones = [site.timezone for site in await list_sites(db) if actor.sites is None or site.id in actor.sites]
-    zone = zones[0] if zones else "UTC"
+async def digest(db: Database, actor: Actor, words: Words, *, now: datetime, site_id: int | None = None) -> str:
+    """The digest as of now, dated as it is at this site; where nothing needs anybody it says so."""
+    zone = await _zone(db, actor, site_id)
     found = await today(db, actor.sites, now)
     visits = await visits_due(db, actor.sites, now)
     title = words("digest.title", date=words.date(now.astimezone(zone_of(zone)).date()))
     lines = _lines(found, visits, words, now=now, zone=zone) or [words("digest.well")]
     return "\n".join([title, *lines, *_yesterday(found, words)])
+
+
+async def _zone(db: Database, actor: Actor, site_id: int | None) -> str:
+    """The zone of this site, or of the first one that is the reader's."""
+    sites = [site for site in await list_sites(db) if actor.sites is None or site.id in actor.sites]
+    sites.sort(key=lambda site: site.id != site_id)
+    return sites[0].timezone if sites else "UTC"
 
 
 def _lines(found: Today, visits: Sequence[DueVisit], words: Words, *, now: datetime, zone: str) -> list[str]:

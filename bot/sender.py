@@ -114,7 +114,8 @@ class NoticeSender:
         db, words = self._senders.db, words_in(notice.language)
         assert notice.staff_id is not None  # only staff get one
         actor = await actor_called(db, notice.staff_id)
-        return Screen(await digest(db, actor, words, now=self._senders.clock()))
+        site_id = notice.details["site"]
+        return Screen(await digest(db, actor, words, now=self._senders.clock(), site_id=site_id))
 
     async def _alert(self, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screen:
         words, details = words_in(notice.language), notice.details

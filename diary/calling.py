@@ -8,7 +8,7 @@ from diary.protocols import newest_protocol, protocol_of
 from diary.roles import MAY, Act, Role
 from protocol.calendar import instant, out_of_quiet_hours, zone_of
 from protocol.errors import UnknownCodeError
-from protocol.model import Protocol
+from protocol.model import NOON, Protocol
 from storage import alerts, people, sends
 from storage.alerts import UntakenAlert
 from storage.audit import SYSTEM, Audit, write_audit
@@ -20,8 +20,6 @@ TOLD: Final = tuple(role.value for role, acts in MAY.items() if Act.TAKE_ALERTS 
 # Who is told first; a side effect reaches all of them at once.
 _ORDER: Final = (Role.COORDINATOR, Role.INVESTIGATOR, Role.ADMINISTRATOR)
 _FOR_ALL: Final = frozenset({"side-effect"})
-# A digest that a break held up is worth reading until noon.
-_DIGEST_UNTIL: Final = time(12)
 
 
 async def tell(
@@ -106,7 +104,7 @@ def _key(alert_id: int) -> str:
 
 
 async def ask_for_digests(db: Database, *, now: datetime) -> None:
-    """Ask for each site's digest, once a local day for each member, between the protocol's hour and noon."""
+    """Ask for each site's digest, once a local day for each member; one that a break held up is due until noon."""
     try:
         digest_at = (await newest_protocol(db)).protocol.trial.digest_at
     except UnknownCodeError:
@@ -128,7 +126,7 @@ async def ask_for_digests(db: Database, *, now: datetime) -> None:
 
 def _is_morning(site: Site, digest_at: time, now: datetime) -> bool:
     wall = now.astimezone(zone_of(site.timezone)).time()
-    return digest_at <= wall < max(_DIGEST_UNTIL, time(min(digest_at.hour + 4, 23)))
+    return digest_at <= wall < NOON
 
 
 def _digest_key(site: Site, now: datetime) -> str:
@@ -145,5 +143,5 @@ async def _ask_for_digest(conn: Connection, site: Site, member: StaffMember, *, 
         key=_digest_key(site, now),
         details={"site": site.id},
         at=now,
-        expires_at=max(instant(day, _DIGEST_UNTIL, site.timezone), now + timedelta(hours=1)),
+        expires_at=instant(day, NOON, site.timezone),
     )

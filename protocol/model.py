@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import time, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from protocol.values import Duration, Identifier, Text, Wall
+
+NOON: Final = time(12)
 
 
 class _Part(BaseModel):
@@ -32,8 +34,8 @@ class Scale(_Part):
 class Trial(_Part):
     """The whole study: its names, home zone, languages, quiet hours and standing sentences.
 
-    `remind_staff_after`: an alert that nobody has taken for so long is brought to the next of the team; coordinators
-    hear first. `digest_at`: when the team hears what needs a person, on the wall of each site, in the morning.
+    `remind_staff_after`: coordinators hear of an alert first; one that nobody has taken for so long is brought to
+    the others. `digest_at`: when the team hears what needs a person, in the morning, on the wall of each site.
     """
 
     id: Identifier
@@ -56,6 +58,13 @@ class Trial(_Part):
         if zone not in available_timezones():
             raise ValueError(f'"{zone}" is not an IANA time zone; write one such as "Africa/Cairo"')
         return zone
+
+    @field_validator("digest_at")
+    @classmethod
+    def _in_the_morning(cls, at: time) -> time:
+        if at >= NOON:
+            raise ValueError("the digest is a morning's; write a time before 12:00")
+        return at
 
     @property
     def language(self) -> str:

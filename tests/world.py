@@ -79,12 +79,14 @@ class World:
         await self.tap(person, "English", "I agree", "Yes", evening)
         return person
 
-    async def nurse(self, code: str = "nour", *, role: str = "coordinator", site: str = "main") -> Person:
+    async def nurse(
+        self, code: str = "nour", *, role: str = "coordinator", site: str = "main", language: str = "en"
+    ) -> Person:
         """A staff member of a site who has joined the chat by her own invite."""
         invite = await add_staff(
-            self.db, code=code, role=role, sites=[site], language="en", actor=SYSTEM, now=self.clock()
+            self.db, code=code, role=role, sites=[site], language=language, actor=SYSTEM, now=self.clock()
         )
-        person = self.telegram.person(code, language_code="en")
+        person = self.telegram.person(code, language_code=language)
         person.press_start(self.account, invite.token)
         await self.settle()
         await self.tick()  # a morning's digest comes now, and is not in the way later

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -7,10 +7,16 @@ from sqlalchemy import select
 from diary import SYSTEM
 from diary.alerts import note_unreachable, raise_alert, see_alert
 from diary.calling import ask_for_digests, remind_of_alerts
+from diary.joining import join
+from diary.protocols import adopt_protocol
 from diary.roles import actor_called
 from diary.team import add_site, add_staff
+from protocol.load import load_protocol, read_protocol
+from schedules.dispatcher import send_notices
+from schedules.sending import PutBack
 from storage import tables
-from tests.cast import T0, Stage, cairo
+from tests.cast import BOT, T0, Stage, cairo
+from tests.schedules.senders import FakeSender
 
 HOUR = timedelta(hours=1)
 
@@ -158,6 +164,32 @@ async def test_the_digest_comes_once_a_day_however_often_it_is_asked_for(stage: 
             await ask_for_digests(stage.db, now=cairo(f"2026-11-{day} 08:{minute:02}"))
     keys = [key for code, key, _ in await told(stage, "digest") if code == "nour"]
     assert keys == ["digest:2026-11-24", "digest:2026-11-25"]
+
+
+@pytest.mark.parametrize("change", ["2026-03-29", "2026-10-25"])  # 02:30 in Berlin: does not exist, is there twice
+async def test_a_clock_change_neither_doubles_nor_skips_a_digest(stage: Stage, change):
+    at_night = load_protocol("magnesium-clbp").text.replace("[trial]", '[trial]\ndigest_at = "02:30"', 1)
+    await adopt_protocol(stage.db, read_protocol("trial.toml", at_night), now=T0)
+    await add_site(stage.db, code="berlin", name="Berlin", timezone="Europe/Berlin", actor=SYSTEM, now=T0)
+    invite = await add_staff(
+        stage.db, code="beate", role="coordinator", sites=["berlin"], language="en", actor=SYSTEM, now=T0
+    )
+    await join(stage.db, bot_id=BOT, chat_id=3001, token=invite.token, now=T0)
+    middle = datetime.fromisoformat(f"{change} 12:00").replace(tzinfo=UTC)
+    for quarter in range(-4 * 36, 4 * 36):
+        await ask_for_digests(stage.db, now=middle + quarter * HOUR / 4)
+    days = [(middle + timedelta(days=day)).date() for day in (-1, 0, 1)]
+    assert [key for _, key, _ in await told(stage, "digest")] == [f"digest:{day}" for day in days]
+
+
+async def test_a_digest_that_was_held_up_is_not_sent_after_noon(stage: Stage):
+    await team(stage)
+    await ask_for_digests(stage.db, now=cairo("2026-11-24 11:58"))
+    sender = FakeSender(PutBack(timedelta(minutes=1), "flood"))
+    await send_notices(stage.db, sender, now=cairo("2026-11-24 11:59"))
+    handed = len(sender.handed)
+    await send_notices(stage.db, sender, now=cairo("2026-11-24 12:00"))
+    assert (handed, len(sender.handed)) == (3, 3)
 
 
 async def test_a_member_of_several_sites_gets_one_digest(stage: Stage):

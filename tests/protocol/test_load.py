@@ -166,6 +166,11 @@ def test_what_cannot_be_read_is_named_with_its_key_and_its_mend(old, new, findin
         ),
         ('low = { en = "no pain", ar = "لا يوجد ألم" }', "", 'trial.nrs.low: has no words in en; add en = "..."'),
         (
+            "[trial]",
+            '[trial]\ndigest_at = "14:00"',
+            "trial.digest_at: the digest is a morning's; write a time before 12:00",
+        ),
+        (
             'late = "4h"',
             'late = "7h"',
             "phase.week.item.pain.late: a window of 7h runs into the next one, 6h later; make late",

@@ -144,13 +144,25 @@ async def test_the_digest_says_in_the_morning_what_needs_a_person_and_once(world
     await world.type(amina, "/sideeffect dizzy")
     await world.go_to(cairo("2026-11-29 07:59"))
     await world.go_to(cairo("2026-11-29 08:30"))
-    morning = [m.text for m in nour.screen() if "Good morning. Sun 29 Nov" in m.text]
+    morning = [m.text for m in nour.screen() if "What needs you today, Sun 29 Nov" in m.text]
     assert len(morning) == 1
     lines = ["Open alerts: ", "Silent: 1 (P-001)", "Missed doses: 1 (P-001)"]
     lines.append("Yesterday: 0 of 1 answered (0 %)")  # the evening's question may be answered until noon
     assert [line for line in lines if line not in morning[0]] == []
     await world.type(nour, "/digest")
-    assert "Good morning. Sun 29 Nov" in nour.last.text
+    assert nour.last.text == morning[0]
+
+
+async def test_the_digest_speaks_arabic_from_right_to_left_with_its_codes_whole(world: World):
+    nour = await world.nurse(language="ar")
+    await world.patient()
+    await world.go_to(cairo("2026-11-29 07:59"))
+    await world.go_to(cairo("2026-11-29 08:00"))
+    title, *lines = nour.last.text.splitlines()
+    assert title.startswith("ما يحتاج إليك اليوم، ")
+    assert "بلا إجابات: ١ (\u2068P-001\u2069)" in lines
+    assert [line for line in lines if re.search(r"[0-9]", line.replace("P-001", ""))] == []
+    assert not re.search(r"[a-z]", nour.last.text)
 
 
 async def test_a_quiet_morning_says_that_nothing_is_needed(world: World):
