@@ -1,6 +1,7 @@
 """The morning's digest: what needs a person at the reader's sites, in one message; codes only, never names."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -15,14 +16,23 @@ from reports.visits import DueVisit, visits_due
 _MOST_CODES: Final = 15
 
 
-async def digest(db: Database, actor: Actor, words: Words, *, now: datetime, site_id: int | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest's words, and whether anything in it needs a person."""
+
+    text: str
+    calls: bool
+
+
+async def digest(db: Database, actor: Actor, words: Words, *, now: datetime, site_id: int | None = None) -> Digest:
     """The digest as of now, dated as it is at this site; where nothing needs anybody it says so."""
     zone = await _zone(db, actor, site_id)
     found = await today(db, actor.sites, now)
     visits = await visits_due(db, actor.sites, now)
     title = words("digest.title", date=words.date(now.astimezone(zone_of(zone)).date()))
-    lines = _lines(found, visits, words, now=now, zone=zone) or [words("digest.well")]
-    return "\n".join([title, *lines, *_yesterday(found, words)])
+    lines = _lines(found, visits, words, now=now, zone=zone)
+    text = "\n".join([title, *(lines or [words("digest.well")]), *_yesterday(found, words)])
+    return Digest(text, calls=bool(lines))
 
 
 async def _zone(db: Database, actor: Actor, site_id: int | None) -> str:

@@ -21,7 +21,7 @@ from diary.enrolment import why_not_written_to
 from diary.joining import chat_of
 from diary.notes import text_of_note
 from diary.protocols import protocol_in_use
-from diary.roles import actor_called
+from diary.roles import Act, actor_called, may
 from schedules.sending import Clock, PutBack, SendResult, Sent
 
 log = structlog.get_logger(__name__)
@@ -104,18 +104,26 @@ class NoticeSender:
         if notice.kind == "reask":
             screen = await self._question_again(notice, buttons, chat_id)
         elif notice.kind == "digest":
-            screen = await self._digest(notice)
+            return await self._send_digest(notice, chat_id)
         else:
             screen = await self._alert(notice, buttons, chat_id)
         return await senders.deliver(notice, chat_id, screen, Lane.NOTICE)
 
-    async def _digest(self, notice: DueNotice) -> Screen:
-        """Composed now, with the role and sites the member has now."""
-        db, words = self._senders.db, words_in(notice.language)
+    async def _send_digest(self, notice: DueNotice, chat_id: int) -> SendResult:
+        """Composed now, with the role and sites the member has now; a day on which nothing calls has none.
+
+        A message that comes every day whatever happens is soon read by nobody.
+        """
+        senders, now = self._senders, self._senders.clock()
         assert notice.staff_id is not None  # only staff get one
-        actor = await actor_called(db, notice.staff_id)
-        site_id = notice.details["site"]
-        return Screen(await digest(db, actor, words, now=self._senders.clock(), site_id=site_id))
+        actor = await actor_called(senders.db, notice.staff_id)
+        if not may(actor, Act.TAKE_ALERTS):
+            return PutBack(notice.expires_at - now, "role changed")
+        words, site_id = words_in(notice.language), notice.details["site"]
+        composed = await digest(senders.db, actor, words, now=now, site_id=site_id)
+        if not composed.calls:
+            return PutBack(notice.expires_at - now, "nothing to say")
+        return await senders.deliver(notice, chat_id, Screen(composed.text), Lane.NOTICE)
 
     async def _alert(self, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screen:
         words, details = words_in(notice.language), notice.details

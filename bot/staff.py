@@ -222,8 +222,9 @@ async def _alerts(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
 
 
 async def _digest(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
-    """What comes by itself in the morning, now."""
-    await turn.say(Screen(await digest(turn.db, actor, words, now=turn.now)))
+    """What comes by itself in the morning, now; asked for, it says too that nothing needs anybody."""
+    composed = await digest(turn.db, actor, words, now=turn.now)
+    await turn.say(Screen(composed.text))
 
 
 async def _dashboard(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:

@@ -220,7 +220,8 @@ async def due_notices(conn: Connection, *, now: datetime, limit: int) -> list[Du
 
 async def next_notice_after(conn: Connection, now: datetime) -> datetime | None:
     """When the next notice for anybody falls due."""
-    query = select(_n.c.next_try_at).where(_n.c.next_try_at > now).order_by(_n.c.next_try_at).limit(1)
+    waiting = select(_n.c.next_try_at).where(_n.c.next_try_at > now, _n.c.next_try_at < _n.c.expires_at)
+    query = waiting.order_by(_n.c.next_try_at).limit(1)
     at: datetime | None = (await conn.execute(query)).scalar_one_or_none()
     return at
 

@@ -3,9 +3,12 @@ from datetime import timedelta
 
 from diary import SYSTEM
 from diary.signing_in import check_link
-from diary.team import add_site, disable_staff
+from diary.team import add_site, disable_staff, list_staff
+from storage.sends import add_notice
 from tests.cast import T0, cairo
 from tests.world import World
+
+HOUR = timedelta(hours=1)
 
 
 async def test_a_nurse_joins_by_her_own_invite_and_is_offered_her_commands(world: World):
@@ -165,10 +168,32 @@ async def test_the_digest_speaks_arabic_from_right_to_left_with_its_codes_whole(
     assert not re.search(r"[a-z]", nour.last.text)
 
 
-async def test_a_quiet_morning_says_that_nothing_is_needed(world: World):
+async def test_a_quiet_morning_stays_quiet_until_it_is_asked(world: World):
     nour = await world.nurse()
     await world.go_to(cairo("2026-11-24 08:30"))
-    assert "Nothing needs you today." in nour.last.text
+    assert not nour.sees("What needs you")
+    await world.type(nour, "/digest")
+    assert nour.last.text == "What needs you today, Tue 24 Nov\nNothing needs you today."
+    seen = len(nour.screen())
+    amina = await world.patient()
+    await world.type(amina, "/note please call me")  # a morning that was found quiet does not begin anew
+    await world.go_to(cairo("2026-11-25 07:00"))
+    assert [m.text for m in nour.screen()[seen:] if "What needs you" in m.text] == []
+    await world.go_to(cairo("2026-11-25 08:00"))
+    assert "Open alerts: 1" in nour.last.text
+
+
+async def test_whoever_may_not_take_alerts_any_more_gets_no_digest(world: World):
+    stella, amina = await world.nurse("stella", role="statistician"), await world.patient()
+    await world.type(amina, "/sideeffect dizzy")
+    details, at = {"site": 1}, cairo("2026-11-24 08:00")
+    async with world.db.write() as conn:
+        member = next(one for one, _ in await list_staff(world.db) if one.code == "stella")
+        await add_notice(
+            conn, staff_id=member.id, kind="digest", key="k", details=details, at=at, expires_at=at + 4 * HOUR
+        )
+    await world.go_to(cairo("2026-11-24 11:00"))
+    assert not stella.sees("Open alerts")
 
 
 async def test_an_alert_nobody_takes_says_so_to_the_next_person(world: World):
