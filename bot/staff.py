@@ -28,7 +28,7 @@ _HEATMAP_DAYS: Final = 28
 
 
 async def commanded(turn: Turn, member: StaffMember, name: str, rest: str) -> None:
-    """A command of a staff member; who may not see patients is told so."""
+    """A command of a staff member; whose role does not have it is told so."""
     command = _COMMANDS.get(name)
     words = words_in(member.language)
     if command is None:
@@ -39,7 +39,7 @@ async def commanded(turn: Turn, member: StaffMember, name: str, rest: str) -> No
     if may(actor, act):
         await answer(turn, words, actor, rest)
     else:
-        await turn.say(Screen(words("staff.not-allowed")))
+        await turn.say(Screen(words("staff.no-export" if act is Act.EXPORT else "staff.not-allowed")))
 
 
 async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
@@ -211,14 +211,15 @@ def _answer(words: Words, line: questions.DiaryLine) -> str:
 
 
 async def _alerts(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
-    open_alerts = await site.open_alerts(turn.db, actor.sites)
-    if not open_alerts:
+    """A message for each; where there are many, a newer one never hides a side effect."""
+    pressing, total = await site.pressing_alerts(turn.db, actor.sites, _MOST_ALERTS)
+    if not pressing:
         await turn.say(Screen(words("staff.no-alerts")))
         return
-    for alert in open_alerts[:_MOST_ALERTS]:
+    for alert in pressing:
         await turn.say(await _alert_screen(turn, words, alert, actor))
-    if len(open_alerts) > _MOST_ALERTS:
-        await turn.say(Screen(words("staff.alerts-more", count=len(open_alerts) - _MOST_ALERTS)))
+    if total > len(pressing):
+        await turn.say(Screen(words("staff.alerts-more", count=total - len(pressing))))
 
 
 async def _digest(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:

@@ -127,6 +127,13 @@ async def open_alerts(db: Database, scope: frozenset[int] | None) -> list[Alert]
         return await alerts.alerts(conn, site_ids=scope)
 
 
+async def pressing_alerts(db: Database, scope: frozenset[int] | None, limit: int) -> tuple[list[Alert], int]:
+    """The open alerts to begin with, side effects first, then those that have waited longest; and how many there are."""
+    async with db.read() as conn:
+        pressing = await alerts.most_pressing(conn, site_ids=scope, limit=limit)
+        return pressing, await alerts.count_open(conn, site_ids=scope)
+
+
 async def grid(db: Database, scope: frozenset[int] | None, now: datetime, days: int) -> Grid:
     """The last `days` days of every patient who is or was asked; today is that of the easternmost site."""
     async with db.read() as conn:

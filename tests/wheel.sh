@@ -35,7 +35,7 @@ names = set(zipfile.ZipFile(sys.argv[1]).namelist())
 tops = {name.partition("/")[0] for name in names}
 strange = {top for top in tops - expected if not top.endswith(".dist-info")}
 assert not strange, f"unknown at the top: {sorted(strange)}"
-kinds = {".py", ".toml", ".po", ".mako", ".html", ".css", ".js", ".svg", ".ttf", ".woff2", ".json"}
+kinds = {".py", ".toml", ".po", ".mako", ".html", ".css", ".js", ".svg", ".ttf", ".woff2", ".json", ".txt"}
 there = {
     path.as_posix()
     for room in rooms
@@ -45,7 +45,7 @@ there = {
 assert there <= names, f"missing: {sorted(there - names)}"
 surplus = {name for name in names - there if not PurePosixPath(name).parts[0].endswith(".dist-info")}
 assert not surplus, f"not known as part of Daybook: {sorted(surplus)}"
-for pattern in ("protocol/bundled/*.toml", "bot/locale/*.po", "rehearsal/page/*.html", "storage/migrations/versions/*.py"):
+for pattern in ("protocol/bundled/*.toml", "bot/locale/*.po", "rehearsal/page/*.html", "web/templates/*.html", "web/static/*", "web/locale/*.po", "storage/migrations/versions/*.py"):
     found = [name for name in names if PurePosixPath(name).match(pattern)]
     assert found, f"nothing like {pattern}"
 PY

@@ -139,7 +139,30 @@ async def test_a_monitor_gets_no_copy_of_the_diary(world: World):
     mona = await world.nurse("mona", role="monitor")
     world.service.chat.pages_url = "https://pages.test"
     await world.type(mona, "/export")
-    assert "https" not in mona.last.text
+    assert mona.last.text.startswith("Your role does not take copies of the diary.")
+    await world.type(mona, "/dashboard")
+    assert "https://pages.test/sign-in/" in mona.last.text
+
+
+async def test_of_many_alerts_ten_are_shown_and_a_side_effect_is_among_them(world: World):
+    nour, amina = await world.nurse(), await world.patient()
+    await world.type(amina, "/sideeffect dizzy", *(f"/note number {n}" for n in range(11)))
+    seen = len(nour.screen())
+    await world.type(nour, "/alerts")
+    *shown, more = [m.text for m in nour.screen()[seen:] if not m.mine]
+    assert (len(shown), more.startswith("Open alerts besides these: 2.")) == (10, True)
+    assert "dizzy" in shown[0]
+
+
+async def test_in_a_group_the_study_team_is_answered_nothing_about_patients(world: World):
+    nour, amina = await world.nurse(), await world.patient()
+    await world.type(amina, "/sideeffect dizzy")
+    group = nour.add_bot_to_group()
+    nour.type("/alerts", group=group)
+    nour.type("/dashboard", group=group)
+    await world.settle()
+    said = {message.text for message in group.visible() if message.sender.is_bot}
+    assert said == {"This bot only works in a private chat."}
 
 
 async def test_the_digest_says_in_the_morning_what_needs_a_person_and_once(world: World):
