@@ -128,7 +128,7 @@ async def open_alerts(db: Database, scope: frozenset[int] | None) -> list[Alert]
 
 
 async def pressing_alerts(db: Database, scope: frozenset[int] | None, limit: int) -> tuple[list[Alert], int]:
-    """The open alerts to begin with, side effects first, then those that have waited longest; and how many there are."""
+    """The open alerts to begin with, side effects first, then the oldest; and how many there are in all."""
     async with db.read() as conn:
         pressing = await alerts.most_pressing(conn, site_ids=scope, limit=limit)
         return pressing, await alerts.count_open(conn, site_ids=scope)
