@@ -17,6 +17,7 @@ from bench.ledgers import SITE, Ledgers
 from bench.standin import TOKEN
 from cli.wiring import clock
 from diary import SYSTEM, Database
+from diary.service import tally
 from diary.signing_in import make_link
 from diary.team import add_staff, list_staff
 from web.app import web_app
@@ -33,6 +34,7 @@ _PATHS: Final = (
     "/visits",
     "/adherence",
     "/adherence?by=patient",
+    "/adherence?by=week",
     "/alerts",
     "/trail",
     "/outages",
@@ -59,6 +61,9 @@ async def _at(path: Path, patients: int, *, rounds: int) -> list[Figure]:
     _miss_some(path)
     db = ledgers.database()
     await db.open()
+    # As old as a tally gets: all that came in since is counted slot by slot.
+    while await tally(db, now=now - timedelta(days=1)):
+        pass
     try:
         browser = await _browser(db, now)
         figures = [await _page(browser, db, path, page, patients, rounds) for page in _PATHS]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from diary.protocols import protocol_of
 from protocol.calendar import next_nudge, out_of_quiet_hours
-from storage import patients, sends, service
+from storage import patients, sends, service, tallies
 from storage import slots as ledger
 from storage.audit import SYSTEM, Audit, write_audit
 from storage.database import Connection, Database
@@ -13,6 +13,7 @@ from storage.records import Slot
 
 _REASK_LASTS = timedelta(hours=2)
 # Telegram keeps a tap for 150 s: an answer to what was asked so shortly before the end is on its way to us.
+_TALLIED_AT_ONCE, _TALLY_LASTS = 100, timedelta(days=1)
 _STILL_HEARD = timedelta(seconds=150)
 
 
@@ -87,6 +88,16 @@ async def beat(db: Database, part: str, *, now: datetime) -> None:
     """Note that a part of the service works."""
     async with db.write() as conn:
         await service.beat(conn, part, at=now)
+
+
+async def tally(db: Database, *, now: datetime) -> bool:
+    """Count what has run its course for some patients, so that adherence need not; True where there may be more."""
+    async with db.read() as conn:
+        chosen = await tallies.to_tally(conn, older_than=now - _TALLY_LASTS, limit=_TALLIED_AT_ONCE)
+    if chosen:
+        async with db.write() as conn:
+            await tallies.tally(conn, chosen, until=now)
+    return len(chosen) == _TALLIED_AT_ONCE
 
 
 async def note_bot(db: Database, *, bot_id: int, username: str) -> None:

@@ -30,15 +30,17 @@ kept with an instant: a slot open early when a withdrawal cancelled it is not sh
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from diary.protocols import protocol_of
 from diary.roles import patient_called
 from protocol.errors import UnknownCodeError, WrongCallError
-from storage import patients, people, questions
+from storage import patients, people
+from storage.counts import Counts, slot_counts
 from storage.database import Connection, Database
-from storage.questions import Counts
+from storage.tallies import tallied_counts
 
 
 class By(StrEnum):
@@ -137,19 +139,36 @@ async def adherence(
     async with db.read() as conn:
         site_ids = await sites_asked_for(conn, site, scope)
         one = None if patient is None else (await patient_called(conn, patient, site_ids)).id
-        counts = await questions.slot_counts(
-            conn, by=by.value, now=now, as_of=as_of, site_ids=site_ids, patient_id=one
-        )
+        if as_of is None:
+            counts = await counts_so_far(db, conn, by, now=now, site_ids=site_ids, patient_id=one)
+        else:
+            counts = await slot_counts(conn, by=by.value, now=now, as_of=as_of, site_ids=site_ids, patient_id=one)
         if by is not By.PATIENT:
             return [AdherenceRow({by.value: row.key}, figures_of(row)) for row in counts]
-        everybody = await patients.patients(conn, site_ids=site_ids)
-        sites = {clinic.id: clinic.code for clinic in await people.sites(conn)}
+        everybody = await patients.everybody(conn, site_ids=site_ids)
     figures = {row.key: figures_of(row) for row in counts}
     return [
-        AdherenceRow({"site": sites[who.site_id], "patient": who.code}, figures.get(who.id, Figures()))
+        AdherenceRow({"site": who.site, "patient": who.code}, figures.get(who.id, Figures()))
         for who in everybody
         if one in (None, who.id) and (as_of is None or who.added_at <= as_of)
     ]
+
+
+async def counts_so_far(
+    db: Database,
+    conn: Connection,
+    by: By,
+    *,
+    now: datetime,
+    site_ids: frozenset[int] | None,
+    patient_id: int | None = None,
+) -> list[Counts]:
+    """Slots counted as of now, with what had run its course taken from the tallies."""
+    protocols = [await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()]
+    earliest = max((item.early for one in protocols for _, item in one.items()), default=timedelta())
+    return await tallied_counts(
+        conn, by=by.value, now=now, opening_by=now + earliest, site_ids=site_ids, patient_id=patient_id
+    )
 
 
 def together(rows: Iterable[HasFigures]) -> Figures:

@@ -10,9 +10,10 @@ from protocol.calendar import zone_of
 from protocol.lifecycle import PatientStatus
 from protocol.model import Protocol
 from reports.adherence import Figures, figures_of
-from storage import alerts, contacts, entries, patients, people, questions
+from storage import alerts, contacts, entries, patients, people
 from storage import slots as ledger
 from storage.alerts import Alert
+from storage.counts import slot_counts
 from storage.database import Connection, Database
 from storage.records import Entry, Patient, Slot
 from storage.states import SlotState
@@ -128,7 +129,7 @@ async def overview(db: Database, code: str, scope: frozenset[int] | None, now: d
 async def overview_of(db: Database, conn: Connection, patient: Patient, now: datetime) -> Overview:
     """The same of a patient who was found already."""
     contact = await contacts.contact_of_patient(conn, patient.id)
-    counted = await questions.slot_counts(conn, by="patient", now=now, patient_id=patient.id)
+    counted = await slot_counts(conn, by="patient", now=now, patient_id=patient.id)
     zone = await patients.zone_of_patient(conn, patient.id)
     answered = await _answered(conn, patient.id, now)
     called_for = await alerts.alerts_of_patient(conn, patient.id)

@@ -10,8 +10,9 @@ from protocol.calendar import zone_of
 from protocol.lifecycle import PatientStatus
 from reports.adherence import Figures, figures_of, sites_asked_for
 from reports.patient import TrialDay, trial_day
-from storage import people, questions
+from storage import people
 from storage import roster as lists
+from storage.counts import slot_counts
 from storage.database import Connection, Database
 from storage.roster import DayScore, InPhase, Listed, Wanted
 
@@ -97,7 +98,7 @@ async def _rows(db: Database, conn: Connection, listed: Sequence[Listed], now: d
     if not listed:
         return ()
     ids = [who.id for who in listed]
-    counted = await questions.slot_counts(conn, by="patient", now=now, patient_ids=ids)
+    counted = await slot_counts(conn, by="patient", now=now, patient_ids=ids)
     figures = {row.key: figures_of(row) for row in counted}
     starts = await lists.phase_starts(conn, ids)
     zones = await lists.zones_now(conn, ids)

@@ -9,14 +9,26 @@ from diary.protocols import protocol_of
 from protocol.calendar import zone_of
 from protocol.lifecycle import PatientStatus
 from protocol.model import Alert as Rule
-from reports.adherence import Figures, figures_of
+from reports.adherence import (
+    AdherenceRow,
+    By,
+    Figures,
+    adherence,
+    counts_so_far,
+    figures_of,
+    sites_asked_for,
+    together,
+)
+from reports.roster import pages_of
 from storage import alerts, patients, people, questions
 from storage.alerts import Alert
+from storage.counts import slot_counts
 from storage.database import Connection, Database
 from storage.questions import Unreachable
 from storage.silences import silences
 
 _DAY = timedelta(days=1)
+_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +85,44 @@ class Grid:
 async def adherence_table(db: Database, scope: frozenset[int] | None, now: datetime) -> list[PatientFigures]:
     """Every patient's figures so far, by code; leavers too."""
     async with db.read() as conn:
-        counted = await questions.slot_counts(conn, by="patient", now=now, site_ids=scope)
+        counted = await counts_so_far(db, conn, By.PATIENT, now=now, site_ids=scope)
         answered = await questions.last_answers_at(conn, site_ids=scope)
-        sites = await _site_codes(conn)
-        everybody = await patients.patients(conn, site_ids=scope)
+        everybody = await patients.everybody(conn, site_ids=scope)
     figures = {row.key: figures_of(row) for row in counted}
     return [
-        PatientFigures(
-            patient.code,
-            sites[patient.site_id],
-            patient.status,
-            figures.get(patient.id, Figures()),
-            answered.get(patient.id),
-        )
-        for patient in everybody
+        PatientFigures(who.code, who.site, who.status, figures.get(who.id, Figures()), answered.get(who.id))
+        for who in everybody
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class AdherencePage:
+    """A page of a table of figures, and the figures of all its pages together."""
+
+    rows: list[AdherenceRow]
+    whole: Figures
+    page: int
+    pages: int
+
+
+async def adherence_page(
+    db: Database, scope: frozenset[int] | None, now: datetime, *, by: By, site: str | None, page: int
+) -> AdherencePage:
+    """Figures by group; of patients, who may be thousands, only those of the page are counted one by one."""
+    if by is not By.PATIENT:
+        rows = await adherence(db, now=now, by=by, site=site, scope=scope)
+        return AdherencePage(rows, together(rows), 1, 1)
+    async with db.read() as conn:
+        site_ids = await sites_asked_for(conn, site, scope)
+        everybody = await patients.everybody(conn, site_ids=site_ids)
+        pages = pages_of(len(everybody), _ROWS)
+        page = min(page, pages)
+        shown = everybody[(page - 1) * _ROWS : page * _ROWS]
+        counts = await slot_counts(conn, by="patient", now=now, patient_ids=[who.id for who in shown])
+        whole = await counts_so_far(db, conn, By.PHASE, now=now, site_ids=site_ids)
+    figures = {row.key: figures_of(row) for row in counts}
+    rows = [AdherenceRow({"site": who.site, "patient": who.code}, figures.get(who.id, Figures())) for who in shown]
+    return AdherencePage(rows, sum(map(figures_of, whole), start=Figures()), page, pages)
 
 
 async def silent(db: Database, scope: frozenset[int] | None, now: datetime) -> list[SilentPatient]:
@@ -141,7 +176,7 @@ async def grid(db: Database, scope: frozenset[int] | None, now: datetime, days: 
         last = max((now.astimezone(zone_of(zone)).date() for zone in zones), default=now.date())
         first = last - (days - 1) * _DAY
         counted = await questions.day_counts(conn, now=now, from_date=first, to_date=last, site_ids=scope)
-        everybody = await patients.patients(conn, site_ids=scope)
+        everybody = await patients.everybody(conn, site_ids=scope)
     by_patient: dict[int, dict[date, Figures]] = {}
     for row in counted:
         figures = Figures(row.on_time, row.late, row.missed, row.excused, row.open)
@@ -151,7 +186,3 @@ async def grid(db: Database, scope: frozenset[int] | None, now: datetime, days: 
         tuple(first + day * _DAY for day in range(days)),
         tuple(GridRow(who.code, by_patient[who.id]) for who in everybody if who.id in by_patient),
     )
-
-
-async def _site_codes(conn: Connection) -> dict[int, str]:
-    return {site.id: site.code for site in await people.sites(conn)}

@@ -16,7 +16,8 @@ from diary.roles import patient_called
 from protocol.calendar import VisitDate, anchor_of, visit_dates, zone_of
 from protocol.model import Measure, Protocol, Visit
 from protocol.values import Text
-from storage import patients, people, questions, roster, visits
+from storage import patients, people, roster, visits
+from storage.counts import slot_counts
 from storage.database import Connection, Database
 from storage.visits import VisitRow
 
@@ -206,7 +207,7 @@ async def counted(db: Database, code: str, scope: frozenset[int] | None, now: da
         counting = [measure for measure in protocol.measure if measure.counts is not None]
         if not counting:
             return ()
-        doses = await questions.slot_counts(conn, by="item", now=now, patient_id=patient.id)
+        doses = await slot_counts(conn, by="item", now=now, patient_id=patient.id)
         returned = await _returned(conn, patient.id)
     by_item = {row.key: row for row in doses}
     names = {item.id: item.name for _, item in protocol.items()}

@@ -69,6 +69,17 @@ class Patient(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolled(Record):
+    """A patient in few words, for lists of all of them."""
+
+    id: int
+    code: str
+    site: str
+    status: PatientStatus
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Contact(Record):
     """A chat that belongs to one patient or one staff member; the chat itself stays sealed."""
 

@@ -41,3 +41,10 @@ def state_of_slot(
         (slots.c.closes_at > now, SlotState.OPEN.value),
         else_=SlotState.MISSED.value,
     ).label("state")
+
+
+def settled_state(until: datetime) -> Label[str]:
+    """The state of slots whose window had closed by an instant; all others count as still to come."""
+    return case((slots.c.closes_at > until, SlotState.COMING.value), else_=state_of_slot(until).element).label(
+        "state"
+    )

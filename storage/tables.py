@@ -40,8 +40,8 @@ metadata = MetaData(
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def _table(name: str, *parts: Any) -> Table:
-    return Table(name, metadata, *parts, sqlite_strict=True)
+def _table(name: str, *parts: Any, **options: Any) -> Table:
+    return Table(name, metadata, *parts, sqlite_strict=True, **options)
 
 
 def _id() -> Column[int]:
@@ -80,6 +80,7 @@ SOURCES = (*OWN_SOURCES, *TOLD_STAFF, "staff")
 PASSED_ON_AS = ("note", "side-effect")
 NOTE_KINDS = (*PASSED_ON_AS, "unread")
 REACHABLE = ("yes", "blocked", "gone")
+TALLIED = ("on_time", "late", "missed", "excused", "doses", "taken", "not_taken")
 
 audit = _table(
     "audit",
@@ -465,6 +466,27 @@ sessions = _table(
     Column("seen_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Index(None, "staff_id"),
+)
+
+# What of a patient's slots had run its course by an instant, counted; true while the row of `tallied` stands.
+# Triggers take that row away when a slot of the past, the plan or a phase's start changes.
+tallied = _table(
+    "tallied",
+    Column("patient_id", Integer, ForeignKey("patients.id"), primary_key=True),
+    Column("until", Instant, nullable=False),
+    Column("live_from", Instant),  # when the first slot is due that had not run its course; None where all had
+)
+
+tallies = _table(
+    "tallies",
+    Column("grouped_by", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("patient_id", Integer, ForeignKey("patients.id"), primary_key=True),
+    Column("first_due_at", Instant, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in TALLIED),
+    _one_of("grouped_by", ("phase", "item", "week")),
+    Index(None, "patient_id"),
+    sqlite_with_rowid=False,
 )
 
 # When each part of the service was last seen working; `daybook health` reads it from another process.

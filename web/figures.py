@@ -8,16 +8,14 @@ from diary.protocols import newest_protocol
 from diary.roles import Act
 from diary.team import list_sites
 from protocol.errors import UnknownCodeError
-from reports.adherence import By, adherence, together
+from reports.adherence import By
 from reports.alerts import alert_load
 from reports.health import outages
-from reports.roster import pages_of
+from reports.site import adherence_page
 from reports.trail import trail
 from web.asked import Asked
 from web.pages import Page
 from web.today import zone_for
-
-_ROWS: Final = 200
 
 
 async def _adherence(asked: Asked) -> Response:
@@ -29,19 +27,17 @@ async def _adherence(asked: Asked) -> Response:
     site = asked.query("site") or None
     if site is not None and site not in {one.code for one in sites}:
         raise UnknownCodeError("There is no such site.")
-    rows = await adherence(asked.db, now=asked.now, by=by, site=site, scope=asked.scope)
-    pages = pages_of(len(rows), _ROWS)
-    page = min(asked.page_number(), pages)
+    found = await adherence_page(asked.db, asked.scope, asked.now, by=by, site=site, page=asked.page_number())
     protocol = (await newest_protocol(asked.db)).protocol
     language = asked.words.language
     names = {phase.id: phase.name.in_language(language) for phase in protocol.phase}
     names |= {item.id: item.name.in_language(language) for _, item in protocol.items()}
     return asked.page(
         "adherence.html",
-        rows=rows[(page - 1) * _ROWS : page * _ROWS],
-        page=page,
-        pages=pages,
-        whole=together(rows),
+        rows=found.rows,
+        page=found.page,
+        pages=found.pages,
+        whole=found.whole,
         by=by,
         groups=groups,
         sites=sites,

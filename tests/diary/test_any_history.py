@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: the past stays, and what is to come is what the plan says."""
+"""Whatever happens in whatever order: the past stays, what is to come is what the plan says, and counts agree."""
 
 import asyncio
 import shutil
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diary import SYSTEM, Database, Keys, PatientStatus, Slot
-from diary.answers import TAKEN, Arrival, record_answer, scored
+from diary.answers import TAKEN, Arrival, correct_entry, enter_answer, not_taken, record_answer, scored
 from diary.enrolment import change_status, move_phase
 from diary.joining import choose_time, choose_zone
 from diary.ledger import replan
@@ -21,9 +21,10 @@ from diary.protocols import protocol_of
 from protocol.calendar import plan
 from protocol.errors import NotAllowedError, WrongCallError
 from schedules.dispatcher import send_due
-from storage import patients
+from storage import patients, tallies
 from storage import slots as ledger
 from storage.audit import Audit, write_audit
+from storage.counts import slot_counts
 from tests.cast import T0, Stage
 from tests.conftest import KEY
 from tests.schedules.senders import FakeSender
@@ -37,6 +38,9 @@ VERBS = st.one_of(
     st.tuples(st.just("status"), st.sampled_from([PAUSED, ACTIVE, PAUSED, ACTIVE, WITHDRAWN])),
     st.tuples(st.just("answer"), st.integers(0, 10)),
     st.tuples(st.just("send"), st.just(None)),
+    st.tuples(st.just("enter"), st.integers(0, 10)),
+    st.tuples(st.just("correct"), st.integers(0, 10)),
+    st.tuples(st.just("tally"), st.just(None)),
 )
 HISTORIES = st.lists(st.tuples(st.integers(0, 36 * 60), VERBS), min_size=1, max_size=12)
 
@@ -86,6 +90,34 @@ class Life:
 
     async def send(self, _, now):
         await send_due(self.db, self.sender, now=now)
+
+    async def enter(self, score, now):
+        """Staff type in the last slot that was missed."""
+        past = [slot for slot in (await self.rows(now)).values() if slot.closes_at <= now and not slot.answered_by]
+        for slot in past[-1:]:
+            told = {"slot_id": slot.id, "source": "phone", "said_at": None}
+            answer = scored(score) if slot.kind == "rating" else TAKEN
+            await enter_answer(self.db, code="P-001", answer=answer, actor=SYSTEM, now=now, **told)
+
+    async def correct(self, score, now):
+        """Staff correct the first answer there is."""
+        for slot in [slot for slot in (await self.rows(now)).values() if slot.answered_by][:1]:
+            seen = {"slot_id": slot.id, "entry_id": slot.answered_by, "reason": "r"}
+            answer = scored(score) if slot.kind == "rating" else not_taken(None) if score % 2 else TAKEN
+            await correct_entry(self.db, code="P-001", answer=answer, actor=SYSTEM, now=now, **seen)
+
+    async def tally(self, _, now):
+        async with self.db.write() as conn:
+            await tallies.tally(conn, [self.patient_id], until=now)
+
+    async def check_counts(self, now: datetime) -> None:
+        """What had run its course when it was tallied, and the rest, are together what a recount gives."""
+        async with self.db.read() as conn:
+            for by in ("patient", "phase", "item", "week"):
+                kept = await tallies.tallied_counts(
+                    conn, by=by, now=now, opening_by=now, site_ids=None, patient_id=None
+                )
+                assert kept == await slot_counts(conn, by=by, now=now)
 
     async def check_future(self, now: datetime) -> None:
         """What is to come and was not touched is in the ledger as it is in the plan, and planning is at rest."""
@@ -144,7 +176,8 @@ async def live(template: Path, folder: str, history) -> None:
                 if slot.due_at < now or slot.nudges or slot.answered_by:
                     assert as_asked(after[slot.id]) == as_asked(slot) or let_go(verb, slot, after[slot.id], now)
                     assert after[slot.id].nudges >= slot.nudges
-                    assert slot.answered_by in (None, after[slot.id].answered_by)
+                    assert verb == "correct" or slot.answered_by in (None, after[slot.id].answered_by)
+            await life.check_counts(now)
             await life.check_future(now)
     finally:
         await db.close()
