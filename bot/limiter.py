@@ -23,7 +23,7 @@ import structlog
 from telegram.error import RetryAfter
 from telegram.ext import BaseRateLimiter
 
-from bot.outcomes import FloodWaitError, NotWantedError, wait_of
+from bot.outcomes import LAST_LOOK, FloodWaitError, wait_of
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A lane for what may become unwanted while it waits: when its turn has come, `why_not` says why, or None."""
+    """A lane for what may become unwanted while it waits: right before it goes out, `why_not` says why, or None."""
 
     lane: Lane
     why_not: Callable[[], Awaitable[str | None]]
@@ -184,15 +184,15 @@ class Pacer(BaseRateLimiter[Lane | Asking]):
                 await self._tap_turn(until)
             else:
                 await self._turn(lane, _chat_of(endpoint, data), until)
+            look = LAST_LOOK.set(asking.why_not if asking else None)
             try:
-                if asking and (why := await asking.why_not()) is not None:
-                    raise NotWantedError(why)
                 return await callback(*args, **kwargs)
             except RetryAfter as flood:
                 self._close_gate(wait_of(flood).total_seconds(), endpoint)
                 if not tries_left:
                     raise
             finally:
+                LAST_LOOK.reset(look)
                 if not tap:
                     self._leave()
 

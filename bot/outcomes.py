@@ -7,7 +7,8 @@ accepted message looks like any other broken line. Wrong here means a dose remin
 
 import ssl
 import warnings
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final
 
@@ -67,12 +68,26 @@ class FloodWaitError(RetryAfter):
         return self._retry_after
 
 
-class NotWantedError(Exception):
-    """A message was not wanted any more when its turn had come: certainly not sent, and `why`."""
+class NotWantedError(TelegramError):
+    """A message was not wanted any more when it was about to go out: certainly not sent, and `why`.
+
+    One of the library's family, because it hides any other that leaves a client.
+    """
 
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(why)
+
+
+# What says whether the message of this call has become unwanted, and why; the client asks when a line is there.
+LAST_LOOK: Final[ContextVar[Callable[[], Awaitable[str | None]] | None]] = ContextVar("LAST_LOOK", default=None)
+
+
+async def look_once_more() -> None:
+    """Stop a call whose message has become unwanted; the last thing a client does before it writes."""
+    why_not = LAST_LOOK.get()
+    if why_not is not None and (why := await why_not()) is not None:
+        raise NotWantedError(why)
 
 
 def classify(exc: BaseException) -> Refused | PutBack | Unknown:

@@ -23,7 +23,7 @@ from telegram.error import NetworkError, TelegramError, TimedOut
 from telegram.request import BaseRequest, RequestData
 from yarl import URL
 
-from bot.outcomes import UNSAID_WAIT, FloodWaitError
+from bot.outcomes import LAST_LOOK, UNSAID_WAIT, FloodWaitError, NotWantedError, look_once_more
 
 KEEPALIVE_SECONDS: Final = 30.0
 """Long enough for a conversation, shorter than the 39 s after which Telegram was seen to hang up: a message
@@ -130,11 +130,19 @@ class LeanRequest(BaseRequest):
     ) -> tuple[int, bytes]:
         if self._session is None:
             raise RuntimeError("This request is not initialized, or was shut down.")
-        # A redirect would repeat the call, and with it the token, at a place nobody chose.
-        async with self._session.request(
-            method, url, timeout=limits, allow_redirects=False, proxy=self._proxy(url), **_body(request_data)
-        ) as response:
-            return response.status, await response.read()
+        body, stopped = _body(request_data), list[NotWantedError]()
+        if LAST_LOOK.get() is not None:
+            body = _looked_at(body, stopped)
+        try:
+            # A redirect would repeat the call, and with it the token, at a place nobody chose.
+            async with self._session.request(
+                method, url, timeout=limits, allow_redirects=False, proxy=self._proxy(url), **body
+            ) as response:
+                return response.status, await response.read()
+        except aiohttp.ClientError:
+            if stopped:
+                raise stopped[0] from None
+            raise
 
     @asynccontextmanager
     async def _slot(self, seconds: float | None) -> AsyncIterator[None]:
@@ -195,6 +203,21 @@ def _body(request_data: RequestData | None) -> dict[str, Any]:
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
         form.add_field(name, stream, filename=filename, content_type=mime_type)
     return {"data": form}
+
+
+def _looked_at(body: dict[str, Any], stopped: list[NotWantedError]) -> dict[str, Any]:
+    """The same JSON, written when the line is there and the message is wanted still; Telegram reads no half."""
+    encoded: bytes = body["data"]
+
+    async def at_last() -> AsyncIterator[bytes]:
+        try:
+            await look_once_more()
+        except NotWantedError as unwanted:
+            stopped.append(unwanted)
+            raise
+        yield encoded
+
+    return {"data": at_last(), "headers": body["headers"] | {"Content-Length": str(len(encoded))}}
 
 
 def _wait_asked_for(body: bytes) -> timedelta:

@@ -16,7 +16,7 @@ from telegram._utils.types import ODVInput
 from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
-from bot.outcomes import UNSAID_WAIT, FloodWaitError
+from bot.outcomes import UNSAID_WAIT, FloodWaitError, look_once_more
 from bot.request import LeanRequest
 from rehearsal.faults import Answer, Ending
 from rehearsal.parameters import Upload
@@ -66,6 +66,7 @@ class InProcessRequest(BaseRequest):
         if path.startswith("/file/"):
             file = self._telegram.file_at(token, rest)
             return (HTTPStatus.OK, file.content) if file else (HTTPStatus.NOT_FOUND, b"{}")
+        await look_once_more()
         return _received(await self._telegram.call(token, rest, _fields(request_data)))
 
 

@@ -16,7 +16,7 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputFile
 from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.ext import ExtBot
 
-from bot.outcomes import FloodWaitError
+from bot.outcomes import LAST_LOOK, FloodWaitError, NotWantedError
 from bot.request import LeanRequest
 
 CHAT = 42
@@ -46,6 +46,39 @@ async def test_a_message_goes_as_json_with_its_buttons(bot: ExtBot[None], telegr
         "text": "Ваша боль сегодня?",
         "reply_markup": {"inline_keyboard": [[{"text": "٧", "callback_data": "v1:7"}]]},
     }
+
+
+@pytest.mark.parametrize("why", [None, "left"])
+async def test_what_became_unwanted_while_the_line_was_made_is_not_written(
+    bot: ExtBot[None], telegram: ScriptedTelegram, why: str | None
+) -> None:
+    looked = []
+
+    async def why_not() -> str | None:
+        looked.append(len(telegram.calls))
+        return why
+
+    look = LAST_LOOK.set(why_not)
+    if why is None:
+        assert (await bot.send_message(CHAT, "٧?")).message_id == 7
+    else:
+        with pytest.raises(NotWantedError, match=why):
+            await bot.send_message(CHAT, "٧?")
+    LAST_LOOK.reset(look)
+    await bot.get_me()
+    assert looked == [0]
+    assert [call.method for call in telegram.calls] == ["sendMessage"] * (why is None) + ["getMe"]
+
+
+async def test_nobody_is_asked_before_there_is_a_line(client: LeanRequest) -> None:
+    async def why_not() -> str | None:
+        raise AssertionError("asked too early")
+
+    bot = ExtBot(TOKEN, base_url="http://127.0.0.1:9/bot", request=client)  # nobody listens at the discard port
+    look = LAST_LOOK.set(why_not)
+    with pytest.raises(NetworkError):
+        await bot.send_message(CHAT, "Ваша боль сегодня?")
+    LAST_LOOK.reset(look)
 
 
 async def test_a_call_without_parameters_has_no_body(bot: ExtBot[None], telegram: ScriptedTelegram) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.limiter import Pacer
+from bot.outcomes import look_once_more
 from bot.sender import NoticeSender, NudgeSender, Senders
 from diary import SYSTEM, PatientStatus
 from diary.enrolment import change_status, invite_patient, patient_id_of
@@ -33,6 +34,7 @@ class SlowBot:
         return await self.pacer.process_request(*call)
 
     async def _answer(self, chat_id):
+        await look_once_more()  # as every client does before it writes
         self.written_to.append(chat_id)
         self.began.set()
         await self.goes_on.wait()
