@@ -11,7 +11,7 @@ from diary.ledger import replan
 from diary.protocols import protocol_of
 from diary.roles import Act, allow, patient_called, patient_for
 from protocol.calendar import phase_dates, phase_starts_from
-from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
+from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from protocol.model import Protocol
 from storage import contacts, patients, people, sends
@@ -79,14 +79,30 @@ async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime
 
 
 async def move_phase(
-    db: Database, *, code: str, phase: str, start: date, actor: Actor, reason: str, now: datetime
+    db: Database,
+    *,
+    code: str,
+    phase: str,
+    start: date,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    seen: date | None = None,
 ) -> Mapping[str, int]:
-    """Set day 0 of a phase, and of those after it by the same number of days; give what changed in the ledger."""
+    """Set day 0 of a phase, and of those after it by the same number of days; give what changed in the ledger.
+
+    `seen` is the day 0 its changer saw: another one by now is a ConflictError, unless it is the one wanted.
+    """
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.MOVE_PHASE)
+        check_still_in(patient)
         protocol = await protocol_of(db, conn, patient.protocol_id)
         starts = (await patients.enrolment_of(conn, patient)).phase_starts
         moved = _moved(protocol, starts, phase, start)
+        if moved[phase] == starts[phase]:
+            return {}
+        if seen not in (None, starts[phase]):
+            raise ConflictError
         audit = await write_audit(
             conn,
             Audit(
@@ -229,3 +245,9 @@ def check_zone(zone: str) -> None:
     """Refuse what is not an IANA time zone."""
     if zone not in available_timezones():
         raise WrongCallError(f'"{zone}" is not a time zone; write one such as Africa/Cairo.')
+
+
+def check_still_in(patient: Patient) -> None:
+    """Refuse to plan anything for a patient who has left."""
+    if patient.status is PatientStatus.WITHDRAWN:
+        raise NotAllowedError(f"{patient.code} has left the study; nothing is planned any more.", "left")

@@ -22,8 +22,7 @@ class NotUnderstoodError(WrongCallError):
     """A field that cannot be read; `key` is the catalogue's sentence about it."""
 
     def __init__(self, key: str) -> None:
-        self.key = key
-        super().__init__(key)
+        super().__init__(key, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,8 @@ class Form:
 
 def _said(asked: Asked, error: DaybookError) -> str:
     match error:
-        case NotUnderstoodError(key=key):
-            return asked.words(key)
+        case NotUnderstoodError():
+            return asked.words(error.key)
         case ConflictError():
             return asked.words("problem.changed")
         case NotAllowedError() | DaybookError():

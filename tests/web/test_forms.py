@@ -91,6 +91,45 @@ async def test_of_two_who_move_the_same_phase_the_second_is_told_and_nothing_is_
     assert (await omar.sends("/patients/P-001/move", start="2026-12-12", reason="r", **now)).status_code == 303
 
 
+async def test_of_two_who_send_at_the_same_moment_one_is_told(stage, desk, nour):
+    omar = await desk.member("omar")
+    tokens = [await member.csrf() for member in (nour, omar)]
+    for path, same, wanted in (
+        (
+            "move",
+            {"phase": "oral", "reason": "r", "was-oral": "2026-12-08"},
+            ("start", ("2026-12-10", "2026-12-12")),
+        ),
+        ("times", {"was-zone": "Africa/Cairo"}, ("zone", ("Asia/Tokyo", "Europe/Paris"))),
+    ):
+        field, values = wanted
+        both = zip((nour, omar), tokens, values, strict=True)
+        sent = (
+            member.sends(f"/patients/P-001/{path}", csrf=csrf, **{**same, field: value})
+            for member, csrf, value in both
+        )
+        assert sorted(answer.status_code for answer in await asyncio.gather(*sent)) == [303, 409]
+
+
+async def test_zone_and_times_are_changed_together_or_not_at_all(stage, nour):
+    form = {"zone": "Europe/Paris", "was-zone": "Africa/Cairo", "time-pain": "03:00", "was-time-pain": "-"}
+    refused = await nour.sends("/patients/P-001/times", **form)
+    assert refused.status_code == 422
+    assert (await trail(stage, "choose zone"), await trail(stage, "choose time")) == ([], [])
+    assert 'name="was-zone" value="Africa/Cairo"' in refused.text
+    assert (await nour.sends("/patients/P-001/times", **(form | {"time-pain": "19:00"}))).status_code == 303
+    assert (len(await trail(stage, "choose zone")), len(await trail(stage, "choose time"))) == (1, 1)
+
+
+async def test_nothing_is_planned_for_somebody_who_has_left(stage, nour):
+    assert (await nour.sends("/patients/P-001/withdraw", reason="moved away")).status_code == 303
+    move = {"phase": "oral", "start": "2026-12-10", "reason": "r"}
+    for act, form in (("move", move), ("times", {"zone": "Asia/Tokyo"}), ("pause", {"reason": "r"})):
+        await nour.sees(f"/patients/P-001/{act}", 403)
+        assert (await nour.sends(f"/patients/P-001/{act}", **form)).status_code == 403
+    assert [await trail(stage, verb) for verb in ("move phase", "choose zone")] == [[], []]
+
+
 async def test_zone_and_times_change_only_where_they_differ(stage, nour):
     form = {"zone": "Africa/Cairo", "was-zone": "Africa/Cairo", "time-pain": "19:00", "was-time-pain": "-"}
     for _ in range(2):
