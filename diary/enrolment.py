@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import available_timezones
 
 from diary.alerts import raise_alert
 from diary.invites import IssuedInvite, issue_invite
@@ -14,6 +13,7 @@ from protocol.calendar import phase_dates, phase_starts_from
 from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from protocol.model import Protocol
+from protocol.values import is_zone
 from storage import contacts, patients, people, sends
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
@@ -42,12 +42,15 @@ async def add_patient(
             raise UnknownCodeError(f"There is no site {site}; `daybook site list` shows those there are.")
         allow(actor, Act.ADD_PATIENT, site_id=clinic.id)
         if known := await patients.patient_by_code(conn, code):
-            raise AlreadyThereError(f"There is a patient {known.code} already; choose another code.")
+            says = f"There is a patient {known.code} already; choose another code."
+            raise AlreadyThereError(says, "patient-there", code=known.code)
         protocol = await protocol_of(db, conn, protocol_id)
         spoken = language or protocol.trial.language
         if spoken not in protocol.trial.languages:
             raise WrongCallError(
-                f"The protocol has no words in {spoken}; choose one of {', '.join(protocol.trial.languages)}."
+                f"The protocol has no words in {spoken}; choose one of {', '.join(protocol.trial.languages)}.",
+                "language",
+                language=spoken,
             )
         audit = await write_audit(
             conn, Audit(now, actor, "add patient", details={"code": code, "start": start.isoformat()})
@@ -73,7 +76,7 @@ async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.INVITE)
         if patient.status is PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{patient.code} has left the study and cannot be invited again.")
+            raise NotAllowedError(f"{patient.code} has left the study and cannot be invited again.", "left")
         audit = await write_audit(conn, Audit(now, actor, "invite patient", patient.id))
         return await issue_invite(db, conn, code=patient.code, patient_id=patient.id, now=now, audit=audit)
 
@@ -150,7 +153,14 @@ def _moved(protocol: Protocol, starts: Mapping[str, date], phase: str, start: da
     moved = {name: starts[name] + shift for name in order[order.index(phase) :]}
     before = order[order.index(phase) - 1] if order.index(phase) else None
     if before and moved[phase] <= starts[before]:
-        raise WrongCallError(f"{phase} cannot begin before {before} has, on {starts[before]}.")
+        names = {part.id: part.name for part in protocol.phase}
+        raise WrongCallError(
+            f"{phase} cannot begin before {before} has, on {starts[before]}.",
+            "phase-order",
+            phase=names[phase],
+            before=names[before],
+            start=starts[before],
+        )
     return moved
 
 
@@ -179,7 +189,8 @@ async def status_changed(
         return patient
     agreed = patient.status is not PatientStatus.INVITED or status is not PatientStatus.ACTIVE
     if status not in PATIENT_MOVES[patient.status] or not agreed:  # only a consent makes somebody active
-        raise NotAllowedError(f"{patient.code} is {patient.status} and cannot become {status}.")
+        says = f"{patient.code} is {patient.status} and cannot become {status}."
+        raise NotAllowedError(says, "status", code=patient.code, status=patient.status)
     audit = await write_audit(
         conn,
         Audit(now, actor, "change status", patient.id, {"old": patient.status, "new": status}, reason),
@@ -202,7 +213,7 @@ async def stop_use(db: Database, *, code: str, actor: Actor, reason: str, now: d
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.WITHDRAW)
         if patient.status is not PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.")
+            raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.", "still-in")
         if patient.use_stopped_at is not None:
             return
         audit = await write_audit(conn, Audit(now, actor, "stop use", patient.id, reason=reason))
@@ -214,7 +225,7 @@ async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, n
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.ERASE)
         if patient.status is not PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{patient.code} is still in the study; withdraw the patient first.")
+            raise NotAllowedError(f"{patient.code} is still in the study; withdraw the patient first.", "still-in")
         if patient.erased_at is not None:
             return
         audit = await write_audit(conn, Audit(now, actor, "erase identity", patient.id, reason=reason))
@@ -243,8 +254,8 @@ async def why_not_written_to(db: Database, *, patient_id: int, contact_id: int, 
 
 def check_zone(zone: str) -> None:
     """Refuse what is not an IANA time zone."""
-    if zone not in available_timezones():
-        raise WrongCallError(f'"{zone}" is not a time zone; write one such as Africa/Cairo.')
+    if not is_zone(zone):
+        raise WrongCallError(f'"{zone}" is not a time zone; write one such as Africa/Cairo.', "zone", zone=zone)
 
 
 def check_still_in(patient: Patient) -> None:

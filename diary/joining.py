@@ -178,7 +178,7 @@ async def choose_language(db: Database, *, patient_id: int, language: str, now: 
         patient = await patients.patient_by_id(conn, patient_id)
         protocol = await protocol_of(db, conn, patient.protocol_id)
         if language not in protocol.trial.languages:
-            raise WrongCallError(f"The protocol has no words in {language}.")
+            raise WrongCallError(f"The protocol has no words in {language}.", "language", language=language)
         if patient.language != language:
             audit = await write_audit(
                 conn,
@@ -244,11 +244,10 @@ def _check_time(protocol: Protocol, item: str, at: time | None) -> None:
     movable = protocol.movable_items().get(item)
     if movable is None or movable.patient_may_choose is None:
         raise NotAllowedError(f"The time of {item} is fixed by the protocol.", "time-fixed")
-    earliest, latest = (f"{wall:%H:%M}" for wall in movable.patient_may_choose)
-    if at is None or not earliest <= f"{at:%H:%M}" <= latest:
-        raise WrongCallError(
-            f"Choose a time from {earliest} to {latest}.", "time-range", earliest=earliest, latest=latest
-        )
+    earliest, latest = movable.patient_may_choose
+    if at is None or not earliest <= at <= latest:
+        says = f"Choose a time from {earliest:%H:%M} to {latest:%H:%M}."
+        raise WrongCallError(says, "time-range", earliest=earliest, latest=latest)
 
 
 async def _choose_zone(

@@ -20,7 +20,8 @@ async def add_site(db: Database, *, code: str, name: str, timezone: str, actor: 
     check_zone(timezone)
     async with db.write() as conn:
         if known := await people.site_by_code(conn, code):
-            raise AlreadyThereError(f"There is a site {known.code} already; choose another code.")
+            says = f"There is a site {known.code} already; choose another code."
+            raise AlreadyThereError(says, "site-there", code=known.code)
         audit = await write_audit(conn, Audit(now, actor, "add site", details={"code": code}))
         await people.add_site(conn, code=code, name=name, timezone=timezone, audit=audit)
 
@@ -37,12 +38,13 @@ async def add_staff(
     """Add a staff member bound to sites (none only for an administrator: every site) and make an invite."""
     allow(actor, Act.MANAGE_TEAM)
     if role not in ROLES:
-        raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.")
+        raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.", "role-unknown")
     if not sites and role != "administrator":
-        raise WrongCallError(f"A {role} belongs to a site; name at least one with --site.")
+        raise WrongCallError(f"A {role} belongs to a site; name at least one with --site.", "site-needed")
     async with db.write() as conn:
         if known := await people.staff_by_code(conn, code):
-            raise AlreadyThereError(f"There is a staff member {known.code} already; choose another code.")
+            says = f"There is a staff member {known.code} already; choose another code."
+            raise AlreadyThereError(says, "staff-there", code=known.code)
         clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
         _allow_for(actor, frozenset(clinics) or None)
         details = {"code": code, "role": role, "sites": list(clinics.values())}
@@ -56,7 +58,7 @@ async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) 
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
         if member.disabled_at is not None:
-            raise NotAllowedError(f"{member.code} is disabled and cannot be invited.")
+            raise NotAllowedError(f"{member.code} is disabled and cannot be invited.", "disabled", code=member.code)
         audit = await write_audit(conn, Audit(now, actor, "invite staff", details={"code": member.code}))
         return await issue_invite(db, conn, code=member.code, staff_id=member.id, now=now, audit=audit)
 
@@ -120,4 +122,4 @@ def _allow_for(actor: Actor, sites: frozenset[int] | None) -> None:
     """Refuse a change of the team that reaches beyond the actor's own sites."""
     allow(actor, Act.MANAGE_TEAM)
     if not _covers(actor, sites):
-        raise NotAllowedError("An administrator of some sites may not change what concerns others.")
+        raise NotAllowedError("An administrator of some sites may not change what concerns others.", "other-sites")

@@ -38,8 +38,13 @@ class AlreadyThereError(DaybookError):
 class ConflictError(DaybookError):
     """What was to be changed is no longer what its changer saw; nothing was changed."""
 
-    def __init__(self) -> None:
-        super().__init__("This was changed meanwhile by somebody else; look again, then change it.", "changed")
+    def __init__(
+        self,
+        says: str = "This was changed meanwhile by somebody else; look again, then change it.",
+        key: str = "changed",
+        **values: object,
+    ) -> None:
+        super().__init__(says, key, **values)
 
 
 class NotAllowedError(DaybookError):

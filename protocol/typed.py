@@ -16,7 +16,8 @@ def code_of(text: str) -> str:
     if not _CODE.fullmatch(text):
         raise WrongCallError(
             f"{quoted(text)} cannot be a code; use up to 32 letters, digits, dots, hyphens and underscores, "
-            "beginning with a letter or a digit."
+            "beginning with a letter or a digit.",
+            "code",
         )
     return text
 

@@ -12,12 +12,13 @@ from diary.enrolment import change_status, check_still_in, erase_patient, move_p
 from diary.joining import ZoneAndTimes, choose_zone_and_times
 from diary.roles import Act
 from protocol.calendar import zone_of
-from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
+from protocol.errors import ConflictError, UnknownCodeError
 from reports.record import Line, Record, record
 from web.asked import Asked
-from web.forms import Form, NotUnderstoodError, Shown, day_in, needed, wall_in
+from web.forms import Form, Shown, day_in, id_in, needed, wall_in
+from web.numbers import number_of
 from web.pages import Page
-from web.words import Words
+from web.refusals import NotUnderstoodError
 
 SOURCES: Final = ("phone", "paper", "visit")
 _AT: Final = "/patients/{code}"
@@ -145,9 +146,10 @@ def _answer_in(asked: Asked, slot: Slot) -> Answer:
     """The answer that was chosen: a score, taken, or not taken with a reason."""
     given = needed(asked, "answer")
     if slot.kind == "rating":
-        if not given.isascii() or not given.isdigit():
+        score = number_of(given, digits=3)
+        if score is None:
             raise NotUnderstoodError("problem.answer")
-        return scored(int(given))
+        return scored(score)
     if given == "taken":
         return TAKEN
     if given != "not-taken":
@@ -162,7 +164,7 @@ def _said_at(asked: Asked, zone: str) -> datetime | None:
         return None
     try:
         return datetime.fromisoformat(text).replace(tzinfo=zone_of(zone)).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # the year 1 has no yesterday
         raise NotUnderstoodError("problem.day") from None
 
 
@@ -181,34 +183,31 @@ async def _enter(asked: Asked, shown: Shown) -> Response:
         actor=asked.actor,
         now=asked.now,
     )
-    _refused(asked.words, done)
+    _check(done)
     return _back(asked, shown, "entered")
 
 
-def _refused(words: Words, done: Recorded) -> None:
+def _check(done: Recorded) -> None:
     """Say why an answer was not recorded; the same one again is no fault."""
     if done.verdict is Verdict.DIFFERENT:
         raise ConflictError
     if done.verdict not in (Verdict.RECORDED, Verdict.ALREADY):
-        raise WrongCallError(words(f"verdict.{done.verdict}"))
+        raise NotUnderstoodError(f"verdict.{done.verdict}")
 
 
 async def _correct(asked: Asked, shown: Shown) -> Response:
     line: Line = shown["line"]
-    seen = needed(asked, "entry")
-    if not seen.isdigit():
-        raise UnknownCodeError("There is no such entry.")
     done = await correct_entry(
         asked.db,
         code=shown["code"],
         slot_id=line.slot.id,
-        entry_id=int(seen),
+        entry_id=id_in(asked, "entry"),
         answer=_answer_in(asked, line.slot),
         reason=needed(asked, "reason"),
         actor=asked.actor,
         now=asked.now,
     )
-    _refused(asked.words, done)
+    _check(done)
     return _back(asked, shown, "corrected")
 
 
@@ -218,7 +217,7 @@ FORMS: Final = (
     *(_status(status) for status in _STATUS_ACTS),
     Form(f"{_AT}/stop-use", Act.WITHDRAW, "act_reason.html", _with_act("stop-use"), _stop_use),
     Form(f"{_AT}/erase", Act.ERASE, "act_reason.html", _with_act("erase"), _erase),
-    Form(f"{_AT}/slots/{{slot:int}}/enter", Act.ENTER_ANSWER, "act_enter.html", _slot, _enter),
-    Form(f"{_AT}/slots/{{slot:int}}/correct", Act.CORRECT_ANSWER, "act_correct.html", _slot, _correct),
+    Form(f"{_AT}/slots/{{slot:id}}/enter", Act.ENTER_ANSWER, "act_enter.html", _slot, _enter),
+    Form(f"{_AT}/slots/{{slot:id}}/correct", Act.CORRECT_ANSWER, "act_correct.html", _slot, _correct),
 )
 PAGES: Final[tuple[Page, ...]] = tuple(form.page() for form in FORMS)

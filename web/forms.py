@@ -9,20 +9,15 @@ from typing import Any, TypeAlias
 from starlette.responses import Response
 
 from diary.roles import Act
-from protocol.errors import ConflictError, DaybookError, NotAllowedError, UnknownCodeError, WrongCallError
+from protocol.errors import ConflictError, DaybookError, UnknownCodeError
 from protocol.typed import DAY_TOO_FAR, FIRST_DAY, code_of, is_plain
 from protocol.values import parse_wall
 from web.asked import Asked
+from web.numbers import ID_DIGITS, number_of
 from web.pages import Page
+from web.refusals import NotUnderstoodError, said
 
 Shown: TypeAlias = Mapping[str, Any]
-
-
-class NotUnderstoodError(WrongCallError):
-    """A field that cannot be read; `key` is the catalogue's sentence about it."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +47,9 @@ class Form:
         except DaybookError as error:
             status = HTTPStatus.CONFLICT if isinstance(error, ConflictError) else HTTPStatus.UNPROCESSABLE_ENTITY
             # What holds now is read again: after a conflict it is not what the form began with.
-            return asked.page(self.template, status=status, problem=_said(asked, error), **await self.shown(asked))
-
-
-def _said(asked: Asked, error: DaybookError) -> str:
-    match error:
-        case NotUnderstoodError():
-            return asked.words(error.key)
-        case ConflictError():
-            return asked.words("problem.changed")
-        case NotAllowedError() | DaybookError():
-            return str(error)
+            return asked.page(
+                self.template, status=status, problem=said(asked.words, error), **await self.shown(asked)
+            )
 
 
 def needed(asked: Asked, name: str) -> str:
@@ -77,12 +64,7 @@ def needed(asked: Asked, name: str) -> str:
 
 def code_in(asked: Asked, name: str = "code") -> str:
     """A new code of a patient, a site or a staff member."""
-    try:
-        return code_of(needed(asked, name))
-    except NotUnderstoodError:
-        raise
-    except WrongCallError:
-        raise NotUnderstoodError("problem.code") from None
+    return code_of(needed(asked, name))
 
 
 def day_in(asked: Asked, name: str) -> date:
@@ -102,3 +84,11 @@ def wall_in(asked: Asked, name: str) -> time:
         return parse_wall(needed(asked, name))
     except ValueError:
         raise NotUnderstoodError("problem.time") from None
+
+
+def id_in(asked: Asked, name: str) -> int:
+    """The id of something a form was about; one that cannot be any is as unknown as one that is not there."""
+    found = number_of(asked.typed(name), digits=ID_DIGITS)
+    if found is None:
+        raise UnknownCodeError("There is no such thing.")
+    return found

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diary import Keys
+from web.numbers import number_of
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -103,8 +104,8 @@ def comes_from_here(request: Request, pages_url: str | None) -> bool:
 
 async def form_of(request: Request) -> FormData:
     """The fields of a form, read up to a limit and without files."""
-    length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > _LARGEST_FORM:
+    length = number_of(request.headers.get("content-length", ""), digits=9)
+    if length is None or length > _LARGEST_FORM:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
         return await request.form(max_files=0, max_fields=200)

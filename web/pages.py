@@ -18,6 +18,7 @@ from diary.signing_in import Session, session_of
 from protocol.errors import ConflictError, DaybookError, NotAllowedError, UnknownCodeError
 from web.asked import Asked, plain_page
 from web.guard import comes_from_here, csrf_of, form_of, is_csrf
+from web.refusals import said
 from web.words import Words, languages, words_in
 
 log = structlog.get_logger(__name__)
@@ -121,7 +122,7 @@ async def _kept(asked: Asked, handler: Handler) -> Response:
     except UnknownCodeError:
         return _problem(asked, "problem.unknown", HTTPStatus.NOT_FOUND)
     except DaybookError as error:
-        return _again(asked, str(error), _STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY))
+        return _again(asked, said(asked.words, error), _STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY))
     except Exception as error:
         if may_pass(error):
             log.warning("page_waits_for_database", error=type(error).__name__)

@@ -12,9 +12,10 @@ from reports.record import record
 from reports.svg import PainLabels, pain_svg
 from reports.visits import counted, visits_of
 from web.asked import Asked
-from web.forms import Form, NotUnderstoodError, Shown, needed
+from web.forms import Form, Shown, needed
 from web.invites import invite_page
 from web.pages import Page
+from web.refusals import NotUnderstoodError
 
 _AT: Final = "/patients/{code}"
 

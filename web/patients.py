@@ -15,8 +15,9 @@ from reports.grid import GridLine, grid_page
 from reports.roster import roster
 from reports.svg import sparkline_svg
 from web.asked import Asked
-from web.forms import Form, NotUnderstoodError, Shown, code_in, day_in, needed
+from web.forms import Form, Shown, code_in, day_in, needed
 from web.pages import Page
+from web.refusals import NotUnderstoodError
 from web.today import zone_for
 
 # One letter and one class a state: the letter tells what the colour tells.

@@ -6,7 +6,16 @@ from starlette.responses import Response
 
 from diary.roles import Act, Role
 from diary.signing_in import reset_passphrase
-from diary.team import add_site, add_staff, disable_staff, invite_staff, list_sites, list_staff
+from diary.team import (
+    add_site,
+    add_staff,
+    code_of_staff,
+    disable_staff,
+    id_of_staff,
+    invite_staff,
+    list_sites,
+    list_staff,
+)
 from web.asked import Asked
 from web.forms import Form, Shown, code_in, needed
 from web.invites import invite_page
@@ -56,7 +65,8 @@ async def _add_site(asked: Asked, _shown: Shown) -> Response:
 
 
 async def _member(asked: Asked) -> Shown:
-    return {"code": asked.request.path_params["code"]}
+    staff_id = await id_of_staff(asked.db, code=asked.request.path_params["code"], actor=asked.actor)
+    return {"code": await code_of_staff(asked.db, staff_id)}
 
 
 async def _invite(asked: Asked) -> Response:

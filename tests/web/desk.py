@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from html import unescape
 
 import httpx
+from sqlalchemy import select
 
 from diary import SYSTEM, Actor
 from diary.roles import actor_of
 from diary.signing_in import make_link
 from diary.team import add_site, add_staff, list_staff
+from storage import tables
 from tests.cast import T0, Stage
 from web.app import web_app
 
@@ -112,3 +114,17 @@ def words_of(page: str) -> str:
     """A page's text on one line."""
     body = re.sub(r"(?s)<(script|style|head)\b.*?</\1>", " ", page)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+async def rows(stage, table, *columns):
+    """Columns of a table, in order."""
+    async with stage.db.read() as conn:
+        found = await conn.execute(select(*(table.c[name] for name in columns)).order_by(table.c.id))
+        return [tuple(row) for row in found]
+
+
+async def trail(stage, verb):
+    """Who did this, and why."""
+    async with stage.db.read() as conn:
+        a = tables.audit
+        return [tuple(row) for row in await conn.execute(select(a.c.actor, a.c.reason).where(a.c.verb == verb))]

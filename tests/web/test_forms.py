@@ -1,40 +1,13 @@
-"""What staff do on the pages: each act once however often it is sent, nothing lost, nothing overwritten unseen."""
-
-import asyncio
-import sqlite3
+"""What staff do on the pages, a form each: done with its reason, refused with what was typed still there."""
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from diary.answers import Arrival, record_answer, scored
 from storage import tables
-from tests.cast import Stage, cairo
-from tests.web.desk import words_of
+from tests.cast import cairo
+from tests.web.desk import rows, trail, words_of
 
 EVENING = cairo("2026-11-24 20:05")
-
-
-@pytest.fixture
-async def amina(stage: Stage):
-    return await stage.joined()
-
-
-@pytest.fixture
-async def nour(desk, amina):
-    return await desk.member("nour")
-
-
-async def rows(stage, table, *columns):
-    async with stage.db.read() as conn:
-        found = await conn.execute(select(*(table.c[name] for name in columns)).order_by(table.c.id))
-        return [tuple(row) for row in found]
-
-
-async def trail(stage, verb):
-    async with stage.db.read() as conn:
-        a = tables.audit
-        return [tuple(row) for row in await conn.execute(select(a.c.actor, a.c.reason).where(a.c.verb == verb))]
 
 
 async def test_a_patient_is_added_and_invited_with_a_card_to_print(stage, desk):
@@ -71,56 +44,6 @@ async def test_what_cannot_be_read_is_said_and_what_was_typed_stays(desk, wrong,
     assert f'value="{kept["zone"]}"' in answer.text
 
 
-async def test_a_phase_is_moved_once_however_often_the_form_is_sent(stage, nour):
-    form = {"phase": "oral", "start": "2026-12-10", "reason": "a holiday", "was-oral": "2026-12-08"}
-    for _ in range(3):
-        assert (await nour.sends("/patients/P-001/move", **form)).status_code == 303
-    assert await trail(stage, "move phase") == [("staff", "a holiday")]
-
-
-async def test_of_two_who_move_the_same_phase_the_second_is_told_and_nothing_is_lost(stage, desk, nour):
-    omar = await desk.member("omar")
-    was = {"phase": "oral", "was-oral": "2026-12-08"}
-    assert (await nour.sends("/patients/P-001/move", start="2026-12-10", reason="r", **was)).status_code == 303
-    second = await omar.sends("/patients/P-001/move", start="2026-12-12", reason="their words", **was)
-    assert second.status_code == 409
-    assert "Somebody changed this meanwhile" in words_of(second.text)
-    assert 'value="their words"' in second.text
-    assert 'name="was-oral" value="2026-12-10"' in second.text  # what holds now, to be sent upon
-    now = {"phase": "oral", "was-oral": "2026-12-10"}
-    assert (await omar.sends("/patients/P-001/move", start="2026-12-12", reason="r", **now)).status_code == 303
-
-
-async def test_of_two_who_send_at_the_same_moment_one_is_told(stage, desk, nour):
-    omar = await desk.member("omar")
-    tokens = [await member.csrf() for member in (nour, omar)]
-    for path, same, wanted in (
-        (
-            "move",
-            {"phase": "oral", "reason": "r", "was-oral": "2026-12-08"},
-            ("start", ("2026-12-10", "2026-12-12")),
-        ),
-        ("times", {"was-zone": "Africa/Cairo"}, ("zone", ("Asia/Tokyo", "Europe/Paris"))),
-    ):
-        field, values = wanted
-        both = zip((nour, omar), tokens, values, strict=True)
-        sent = (
-            member.sends(f"/patients/P-001/{path}", csrf=csrf, **{**same, field: value})
-            for member, csrf, value in both
-        )
-        assert sorted(answer.status_code for answer in await asyncio.gather(*sent)) == [303, 409]
-
-
-async def test_zone_and_times_are_changed_together_or_not_at_all(stage, nour):
-    form = {"zone": "Europe/Paris", "was-zone": "Africa/Cairo", "time-pain": "03:00", "was-time-pain": "-"}
-    refused = await nour.sends("/patients/P-001/times", **form)
-    assert refused.status_code == 422
-    assert (await trail(stage, "choose zone"), await trail(stage, "choose time")) == ([], [])
-    assert 'name="was-zone" value="Africa/Cairo"' in refused.text
-    assert (await nour.sends("/patients/P-001/times", **(form | {"time-pain": "19:00"}))).status_code == 303
-    assert (len(await trail(stage, "choose zone")), len(await trail(stage, "choose time"))) == (1, 1)
-
-
 async def test_nothing_is_planned_for_somebody_who_has_left(stage, nour):
     assert (await nour.sends("/patients/P-001/withdraw", reason="moved away")).status_code == 303
     move = {"phase": "oral", "start": "2026-12-10", "reason": "r"}
@@ -128,15 +51,6 @@ async def test_nothing_is_planned_for_somebody_who_has_left(stage, nour):
         await nour.sees(f"/patients/P-001/{act}", 403)
         assert (await nour.sends(f"/patients/P-001/{act}", **form)).status_code == 403
     assert [await trail(stage, verb) for verb in ("move phase", "choose zone")] == [[], []]
-
-
-async def test_zone_and_times_change_only_where_they_differ(stage, nour):
-    form = {"zone": "Africa/Cairo", "was-zone": "Africa/Cairo", "time-pain": "19:00", "was-time-pain": "-"}
-    for _ in range(2):
-        assert (await nour.sends("/patients/P-001/times", **form)).status_code == 303
-    assert (len(await trail(stage, "choose time")), await trail(stage, "choose zone")) == (1, [])
-    beyond = await nour.sends("/patients/P-001/times", **(form | {"time-pain": "23:30", "was-time-pain": "19:00"}))
-    assert (beyond.status_code, "from 18:00 to 22:00" in words_of(beyond.text)) == (422, True)
 
 
 async def test_pause_resume_withdraw_and_the_two_ways_after(stage, desk, amina):
@@ -195,26 +109,6 @@ async def test_an_answer_is_corrected_once_and_the_old_one_stays_in_sight(stage,
     assert stale.status_code == 409
 
 
-async def test_forged_forms_are_not_found_or_not_understood(stage, desk, amina, nour):
-    slot = await stage.first_slot(amina)
-    desk.now = cairo("2026-11-25 10:00")
-    nour = await desk.signed_in("nour")
-    enter, correct = (f"/patients/P-001/slots/{slot}/{act}" for act in ("enter", "correct"))
-    for path, form, status in (
-        (enter, {"answer": "11", "source": "phone"}, 422),
-        (enter, {"answer": "taken", "source": "phone"}, 422),
-        (enter, {"answer": "-1", "source": "phone"}, 422),
-        (enter, {"answer": "5", "source": "button"}, 422),
-        (enter, {"answer": "5"}, 422),
-        (enter, {"answer": "5", "source": "phone", "said_at": "then"}, 422),
-        (correct, {"answer": "5", "entry": "9999", "reason": "r"}, 409),
-        (correct, {"answer": "5", "entry": "x", "reason": "r"}, 404),
-    ):
-        answer = await nour.sends(path, **form)
-        assert answer.status_code in (status, 404), (path, form, answer.status_code)
-    assert await rows(stage, tables.entries, "id") == []
-
-
 async def test_a_visit_is_kept_corrected_and_never_overwritten_unseen(stage, desk, amina):
     desk.now = cairo("2026-11-24 12:00")
     nour, omar = await desk.member("nour"), await desk.member("omar")
@@ -259,15 +153,6 @@ async def test_a_lanss_score_below_the_protocols_stops_the_enrolment_with_a_plai
     assert "left" in page
 
 
-async def test_a_comment_sent_twice_is_one_and_a_monitor_may_write_it(stage, desk, amina):
-    mona = await desk.member("mona", "monitor")
-    for _ in range(2):
-        answer = await mona.sends("/patients/P-001", text="Source checked.\nFine.", form="f-1")
-        assert answer.status_code == 303
-    assert await rows(stage, tables.comments, "text") == [("Source checked.\nFine.",)]
-    assert "Source checked." in await mona.sees("/patients/P-001")
-
-
 async def test_alerts_are_taken_and_done_with_and_without_a_script(stage, desk, amina, nour):
     alert = await stage.alert(amina, "<b>dizzy</b> since noon")
     page = (await nour.client.get("/")).text
@@ -301,36 +186,6 @@ async def test_an_export_is_a_bundle_of_ones_own_site_and_stands_in_the_trail(st
     assert await trail(stage, "export") == [("staff", None)]
     for foreign in ("north", ""):
         assert (await stat.sends("/exports", site=foreign)).status_code == 404
-
-
-async def test_a_busy_database_gives_a_page_that_sends_what_was_typed_again(stage, desk, amina, nour, monkeypatch):
-    async def busy(*_, **__):
-        raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
-
-    monkeypatch.setattr("web.acts.change_status", busy)
-    answer = await nour.sends("/patients/P-001/pause", reason="she asked for a rest")
-    assert answer.status_code == 503
-    assert 'name="reason" value="she asked for a rest"' in answer.text
-    assert 'name="csrf"' in answer.text
-    monkeypatch.undo()
-    assert (await nour.sends("/patients/P-001/pause", reason="she asked for a rest")).status_code == 303
-
-
-async def test_a_database_that_is_gone_gives_a_page_that_says_so(stage, desk, nour, monkeypatch):
-    async def gone(*_, **__):
-        raise OperationalError("SELECT", {}, sqlite3.OperationalError("unable to open database file"))
-
-    monkeypatch.setattr("web.pages.session_of", gone)
-    answer = await nour.client.get("/")
-    assert (answer.status_code, "Nothing is lost" in words_of(answer.text)) == (503, True)
-
-
-async def test_the_same_form_from_two_windows_at_once_is_one_act(stage, nour):
-    csrf = await nour.csrf()
-    form = {"reason": "twice"}
-    answers = await asyncio.gather(*(nour.sends("/patients/P-001/pause", csrf=csrf, **form) for _ in range(4)))
-    assert {answer.status_code for answer in answers} == {303}
-    assert await trail(stage, "change status") == [("staff", "twice")]
 
 
 async def test_words_of_patients_and_staff_are_shown_as_words(stage, desk, amina, nour):

@@ -1,0 +1,120 @@
+"""Forms sent twice, by two at once, or to a busy database: one act, nobody overwritten unseen, no word lost."""
+
+import asyncio
+import sqlite3
+
+from sqlalchemy.exc import OperationalError
+
+from storage import tables
+from tests.web.desk import rows, trail, words_of
+
+
+async def test_a_phase_is_moved_once_however_often_the_form_is_sent(stage, nour):
+    form = {"phase": "oral", "start": "2026-12-10", "reason": "a holiday", "was-oral": "2026-12-08"}
+    for _ in range(3):
+        assert (await nour.sends("/patients/P-001/move", **form)).status_code == 303
+    assert await trail(stage, "move phase") == [("staff", "a holiday")]
+
+
+async def test_of_two_who_move_the_same_phase_the_second_is_told_and_nothing_is_lost(stage, desk, nour):
+    omar = await desk.member("omar")
+    was = {"phase": "oral", "was-oral": "2026-12-08"}
+    assert (await nour.sends("/patients/P-001/move", start="2026-12-10", reason="r", **was)).status_code == 303
+    second = await omar.sends("/patients/P-001/move", start="2026-12-12", reason="their words", **was)
+    assert second.status_code == 409
+    assert "Somebody changed this meanwhile" in words_of(second.text)
+    assert 'value="their words"' in second.text
+    assert 'name="was-oral" value="2026-12-10"' in second.text  # what holds now, to be sent upon
+    now = {"phase": "oral", "was-oral": "2026-12-10"}
+    assert (await omar.sends("/patients/P-001/move", start="2026-12-12", reason="r", **now)).status_code == 303
+
+
+async def test_of_two_who_send_at_the_same_moment_one_is_told(stage, desk, nour):
+    omar = await desk.member("omar")
+    tokens = [await member.csrf() for member in (nour, omar)]
+    for path, same, wanted in (
+        (
+            "move",
+            {"phase": "oral", "reason": "r", "was-oral": "2026-12-08"},
+            ("start", ("2026-12-10", "2026-12-12")),
+        ),
+        ("times", {"was-zone": "Africa/Cairo"}, ("zone", ("Asia/Tokyo", "Europe/Paris"))),
+    ):
+        field, values = wanted
+        both = zip((nour, omar), tokens, values, strict=True)
+        sent = (
+            member.sends(f"/patients/P-001/{path}", csrf=csrf, **{**same, field: value})
+            for member, csrf, value in both
+        )
+        assert sorted(answer.status_code for answer in await asyncio.gather(*sent)) == [303, 409]
+
+
+async def test_zone_and_times_are_changed_together_or_not_at_all(stage, nour):
+    form = {"zone": "Europe/Paris", "was-zone": "Africa/Cairo", "time-pain": "03:00", "was-time-pain": "-"}
+    refused = await nour.sends("/patients/P-001/times", **form)
+    assert refused.status_code == 422
+    assert (await trail(stage, "choose zone"), await trail(stage, "choose time")) == ([], [])
+    assert 'name="was-zone" value="Africa/Cairo"' in refused.text
+    assert (await nour.sends("/patients/P-001/times", **(form | {"time-pain": "19:00"}))).status_code == 303
+    assert (len(await trail(stage, "choose zone")), len(await trail(stage, "choose time"))) == (1, 1)
+
+
+async def test_zone_and_times_change_only_where_they_differ(stage, nour):
+    form = {"zone": "Africa/Cairo", "was-zone": "Africa/Cairo", "time-pain": "19:00", "was-time-pain": "-"}
+    for _ in range(2):
+        assert (await nour.sends("/patients/P-001/times", **form)).status_code == 303
+    assert (len(await trail(stage, "choose time")), await trail(stage, "choose zone")) == (1, [])
+    beyond = await nour.sends("/patients/P-001/times", **(form | {"time-pain": "23:30", "was-time-pain": "19:00"}))
+    assert (beyond.status_code, "from 18:00 to 22:00" in words_of(beyond.text)) == (422, True)
+
+
+async def test_a_comment_sent_twice_is_one_and_a_monitor_may_write_it(stage, desk, amina):
+    mona = await desk.member("mona", "monitor")
+    for _ in range(2):
+        answer = await mona.sends("/patients/P-001", text="Source checked.\nFine.", form="f-1")
+        assert answer.status_code == 303
+    assert await rows(stage, tables.comments, "text") == [("Source checked.\nFine.",)]
+    assert "Source checked." in await mona.sees("/patients/P-001")
+
+
+async def test_other_words_in_a_form_that_was_sent_are_kept_for_a_comment_of_their_own(stage, desk, amina):
+    mona = await desk.member("mona", "monitor")
+    await stage.add("P-002")
+    assert (await mona.sends("/patients/P-001", text="Source checked.", form="f-1")).status_code == 303
+    other = await mona.sends("/patients/P-001", text="Source checked, two gaps.", form="f-1")
+    assert (other.status_code, "with other words" in words_of(other.text)) == (409, True)
+    assert ">Source checked, two gaps.</textarea>" in other.text
+    assert 'name="form" value="f-1"' not in other.text  # sent again, it is another comment
+    assert (await mona.sends("/patients/P-002", text="Source checked, two gaps.", form="f-1")).status_code == 303
+    texts = [("Source checked.",), ("Source checked, two gaps.",)]
+    assert await rows(stage, tables.comments, "text") == texts
+
+
+async def test_a_busy_database_gives_a_page_that_sends_what_was_typed_again(stage, desk, amina, nour, monkeypatch):
+    async def busy(*_, **__):
+        raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr("web.acts.change_status", busy)
+    answer = await nour.sends("/patients/P-001/pause", reason="she asked for a rest")
+    assert answer.status_code == 503
+    assert 'name="reason" value="she asked for a rest"' in answer.text
+    assert 'name="csrf"' in answer.text
+    monkeypatch.undo()
+    assert (await nour.sends("/patients/P-001/pause", reason="she asked for a rest")).status_code == 303
+
+
+async def test_a_database_that_is_gone_gives_a_page_that_says_so(stage, desk, nour, monkeypatch):
+    async def gone(*_, **__):
+        raise OperationalError("SELECT", {}, sqlite3.OperationalError("unable to open database file"))
+
+    monkeypatch.setattr("web.pages.session_of", gone)
+    answer = await nour.client.get("/")
+    assert (answer.status_code, "Nothing is lost" in words_of(answer.text)) == (503, True)
+
+
+async def test_the_same_form_from_two_windows_at_once_is_one_act(stage, nour):
+    csrf = await nour.csrf()
+    form = {"reason": "twice"}
+    answers = await asyncio.gather(*(nour.sends("/patients/P-001/pause", csrf=csrf, **form) for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {303}
+    assert await trail(stage, "change status") == [("staff", "twice")]
