@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from diary.alerts import raise_alert
-from diary.invites import IssuedInvite, issue_invite
+from diary.invites import IssuedInvite, invite_of_form, issue_invite
 from diary.ledger import replan
 from diary.protocols import protocol_of
 from diary.roles import Act, allow, patient_called, patient_for
@@ -18,7 +19,7 @@ from storage import contacts, patients, people, sends
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
-from storage.records import Patient
+from storage.records import Patient, Site
 
 
 async def add_patient(
@@ -32,8 +33,12 @@ async def add_patient(
     language: str | None,
     actor: Actor,
     now: datetime,
+    form: str | None = None,
 ) -> IssuedInvite:
-    """Enrol a patient: the whole trial is written as slots, and an invite is made."""
+    """Enrol a patient: the whole trial is written as slots, and an invite is made.
+
+    `form` names the form it was typed in: sent again with the same in it, it is the same act.
+    """
     if timezone is not None:
         check_zone(timezone)
     async with db.write() as conn:
@@ -41,7 +46,12 @@ async def add_patient(
         if clinic is None:
             raise UnknownCodeError(f"There is no site {site}; `daybook site list` shows those there are.")
         allow(actor, Act.ADD_PATIENT, site_id=clinic.id)
-        if known := await patients.patient_by_code(conn, code):
+        known = await patients.patient_by_code(conn, code)
+        if known and await _is_enrolled(db, conn, known, site=clinic, start=start, zone=timezone):
+            again = await invite_of_form(db, conn, code=known.code, patient_id=known.id, form=form, now=now)
+            if again is not None:
+                return again
+        if known:
             says = f"There is a patient {known.code} already; choose another code."
             raise AlreadyThereError(says, "patient-there", code=known.code)
         protocol = await protocol_of(db, conn, protocol_id)
@@ -68,17 +78,35 @@ async def add_patient(
         )
         patient = await patients.patient_by_id(conn, patient_id)
         await replan(db, conn, patient, now=now, audit=audit)
-        return await issue_invite(db, conn, code=code, patient_id=patient.id, now=now, audit=audit)
+        return await issue_invite(db, conn, code=code, patient_id=patient.id, form=form, now=now, audit=audit)
 
 
-async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
-    """Make a new invite; earlier ones stop working, and so does an earlier chat once the new one is used."""
+async def _is_enrolled(
+    db: Database, conn: Connection, patient: Patient, *, site: Site, start: date, zone: str | None
+) -> bool:
+    """Whether a patient is as one of this site, start and zone would be enrolled now."""
+    protocol = await protocol_of(db, conn, patient.protocol_id)
+    starts = (await patients.enrolment_of(conn, patient)).phase_starts
+    held = (patient.site_id, starts, await patients.zone_of_patient(conn, patient.id))
+    return held == (site.id, phase_starts_from(protocol, start), zone or site.timezone)
+
+
+async def invite_patient(
+    db: Database, *, code: str, actor: Actor, now: datetime, form: str | None = None
+) -> IssuedInvite:
+    """Make a new invite; earlier ones stop working, and so does an earlier chat once the new one is used.
+
+    The same `form` sent again gives the same invite.
+    """
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.INVITE)
         if patient.status is PatientStatus.WITHDRAWN:
             raise NotAllowedError(f"{patient.code} has left the study and cannot be invited again.", "left")
+        who: Any = {"code": patient.code, "patient_id": patient.id, "form": form}
+        if (again := await invite_of_form(db, conn, **who, now=now)) is not None:
+            return again
         audit = await write_audit(conn, Audit(now, actor, "invite patient", patient.id))
-        return await issue_invite(db, conn, code=patient.code, patient_id=patient.id, now=now, audit=audit)
+        return await issue_invite(db, conn, **who, now=now, audit=audit)
 
 
 async def move_phase(

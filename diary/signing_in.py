@@ -280,12 +280,13 @@ async def sign_out(db: Database, *, token: str, now: datetime) -> None:
         await sign_ins.end_session(conn, kept.id, at=now, audit=await write_audit(conn, line))
 
 
-async def reset_passphrase(
-    db: Database, *, code: str, actor: Actor, reason: str | None = None, now: datetime
-) -> None:
+async def reset_passphrase(db: Database, *, code: str, actor: Actor, reason: str, now: datetime) -> None:
     """Forget a member's passphrase: they choose a new one with their next link; sessions and links end."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
+        proof = await people.proof_of(conn, member.id)
+        if proof.passphrase is None and not await sign_ins.has_way_in(conn, member.id, at=now):
+            return
         line = Audit(now, actor, "reset passphrase", details={"code": member.code}, reason=reason)
         audit = await write_audit(conn, line)
         await people.keep_passphrase(conn, member.id, None, audit=audit)

@@ -52,7 +52,7 @@ async def _comment(asked: Asked, shown: Shown) -> Response:
 
 async def _invite(asked: Asked) -> Response:
     code = asked.request.path_params["code"]
-    made = await invite_patient(asked.db, code=code, actor=asked.actor, now=asked.now)
+    made = await invite_patient(asked.db, code=code, actor=asked.actor, now=asked.now, form=asked.typed("form"))
     found = await record(asked.db, code, asked.scope, asked.now)
     return await invite_page(
         asked, made, language=found.patient.language, back=f"/patients/{code}", zone=found.zone

@@ -124,6 +124,7 @@ async def _add(asked: Asked, shown: Shown) -> Response:
         language=needed(asked, "language"),
         actor=asked.actor,
         now=asked.now,
+        form=asked.typed("form"),
     )
     return asked.go(f"/patients/{code}", done="added")
 

@@ -48,6 +48,7 @@ async def _add(asked: Asked, _shown: Shown) -> Response:
         language=needed(asked, "language"),
         actor=asked.actor,
         now=asked.now,
+        form=asked.typed("form"),
     )
     return await invite_page(asked, made, language=asked.typed("language"), back="/team")
 
@@ -70,7 +71,8 @@ async def _member(asked: Asked) -> Shown:
 
 
 async def _invite(asked: Asked) -> Response:
-    made = await invite_staff(asked.db, code=asked.request.path_params["code"], actor=asked.actor, now=asked.now)
+    code, form = asked.request.path_params["code"], asked.typed("form")
+    made = await invite_staff(asked.db, code=code, actor=asked.actor, now=asked.now, form=form)
     return await invite_page(asked, made, language=asked.words.language, back="/team")
 
 

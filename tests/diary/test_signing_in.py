@@ -332,9 +332,10 @@ async def test_a_link_is_made_for_oneself_or_by_who_may_change_the_member(stage:
         with pytest.raises((NotAllowedError, UnknownCodeError)):
             await make_link(stage.db, staff_id=nour, actor=actor, now=T0)
         with pytest.raises((NotAllowedError, UnknownCodeError)):
-            await reset_passphrase(stage.db, code="nour", actor=actor, now=T0)
+            await reset_passphrase(stage.db, code="nour", actor=actor, reason="r", now=T0)
     with pytest.raises((NotAllowedError, UnknownCodeError)):
-        await reset_passphrase(stage.db, code="nour", actor=Actor("staff", nour, role="coordinator"), now=T0)
+        herself = Actor("staff", nour, role="coordinator")
+        await reset_passphrase(stage.db, code="nour", actor=herself, reason="r", now=T0)
     with pytest.raises(UnknownCodeError):
         await make_link(stage.db, staff_id=98, actor=SYSTEM, now=T0)
 

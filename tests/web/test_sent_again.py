@@ -1,10 +1,13 @@
 """Forms sent twice, by two at once, or to a busy database: one act, nobody overwritten unseen, no word lost."""
 
 import asyncio
+import re
 import sqlite3
+from datetime import timedelta
 
 from sqlalchemy.exc import OperationalError
 
+from diary.joining import join
 from storage import tables
 from tests.web.desk import rows, trail, words_of
 
@@ -118,3 +121,55 @@ async def test_the_same_form_from_two_windows_at_once_is_one_act(stage, nour):
     answers = await asyncio.gather(*(nour.sends("/patients/P-001/pause", csrf=csrf, **form) for _ in range(4)))
     assert {answer.status_code for answer in answers} == {303}
     assert await trail(stage, "change status") == [("staff", "twice")]
+
+
+def card_in(page):
+    """The short code on an invite's card."""
+    return re.search(r'class="typed">([A-Z0-9]{8})<', page)[1]
+
+
+async def test_a_patient_added_twice_by_one_form_is_added_once(stage, desk):
+    nour = await desk.member("nour")
+    new = {"code": "P-007", "site": "main", "start": "2026-12-01", "language": "ar", "zone": "", "form": "f-1"}
+    answers = [await nour.sends("/patients/new", **new) for _ in range(2)]
+    assert [answer.headers.get("location") for answer in answers] == ["/patients/P-007?done=added"] * 2
+    assert await trail(stage, "add patient") == [("staff", None)]
+    for other in ({"start": "2026-12-02"}, {"form": "f-2"}, {"form": ""}):
+        refused = await nour.sends("/patients/new", **(new | other))
+        assert (refused.status_code, "already" in words_of(refused.text)) == (422, True), other
+
+
+async def test_an_invite_asked_for_twice_by_one_form_is_one_and_stays_good(stage, desk, amina, nour):
+    form = {"form": "f-1"}
+    first, second = [await nour.sends("/patients/P-001/invite", **form) for _ in range(2)]
+    assert card_in(first.text) == card_in(second.text)
+    assert await trail(stage, "invite patient") == [("staff", None)]
+    newer = await nour.sends("/patients/P-001/invite", form="f-2")
+    assert card_in(newer.text) != card_in(first.text)
+    over = await nour.sends("/patients/P-001/invite", **form)
+    assert (over.status_code, "replaced by a newer one" in words_of(over.text)) == (409, True)
+    joined = await join(stage.db, bot_id=1, chat_id=77, token=card_in(newer.text), now=desk.now)
+    assert joined.patient.code == "P-001"
+
+
+async def test_a_member_added_twice_by_one_form_is_one_and_the_invite_is_still_there(stage, desk):
+    root = await desk.member("root", "administrator", ())
+    new = {"code": "omar", "role": "monitor", "sites": ["main"], "language": "ar", "form": "f-1"}
+    first, second = [await root.sends("/team/new", **new) for _ in range(2)]
+    assert (first.status_code, card_in(first.text)) == (second.status_code, card_in(second.text))
+    again = [await root.sends("/team/omar/invite", form="f-9") for _ in range(2)]
+    assert card_in(again[0].text) == card_in(again[1].text) != card_in(first.text)
+    other = await root.sends("/team/new", **(new | {"role": "coordinator", "form": "f-9"}))
+    assert (other.status_code, "already" in words_of(other.text)) == (422, True)
+
+
+async def test_who_is_shut_out_or_reset_twice_is_so_once(stage, desk):
+    root = await desk.member("root", "administrator", ())
+    await desk.member("omar")
+    for act, verb in (("reset", "reset passphrase"), ("disable", "disable staff")):
+        for _ in range(2):
+            assert (await root.sends(f"/team/omar/{act}", reason="left the site")).status_code == 303
+            desk.later(minutes=1)
+        assert len(await trail(stage, verb)) == 1
+    disabled = await rows(stage, tables.staff, "disabled_at")
+    assert disabled == [(None,), (desk.now - timedelta(minutes=2),)]
