@@ -66,6 +66,7 @@ class Session:
     session_id: int
     member: StaffMember
     actor: Actor
+    unmarked: bool  # it is a while since `mark_session`
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +260,13 @@ async def session_of(db: Database, *, token: str, now: datetime) -> Session | No
         member = await people.staff_by_id(conn, kept.staff_id) if kept and _holds(kept, now) else None
         if kept is None or member is None or member.disabled_at is not None:
             return None
-        session = Session(kept.id, member, await actor_in(conn, member))
-    if now - kept.seen_at >= _SEEN_EVERY:
-        async with db.write() as conn:
-            await sign_ins.see_session(conn, kept.id, at=now)
-    return session
+        return Session(kept.id, member, await actor_in(conn, member), now - kept.seen_at >= _SEEN_EVERY)
+
+
+async def mark_session(db: Database, *, session_id: int, now: datetime) -> None:
+    """Note that a session is in use; apart from `session_of`, so that who reads need not wait for who writes."""
+    async with db.write() as conn:
+        await sign_ins.see_session(conn, session_id, at=now)
 
 
 def _holds(kept: KeptSession, now: datetime) -> bool:

@@ -68,14 +68,21 @@ class TooOften:
         self._tries: dict[str, deque[datetime]] = {}
 
     def __call__(self, who: str, *, now: datetime) -> bool:
-        """Count a try and tell whether it is one too many."""
+        """Tell whether a try is one too many, and count it where it is not."""
+        if self.reached(who, now=now):
+            return True
+        self.count(who, now=now)
+        return False
+
+    def reached(self, who: str, *, now: datetime) -> bool:
+        """Tell whether there were as many as may be."""
         for key in [key for key, tries in self._tries.items() if tries[-1] <= now - self._within]:
             del self._tries[key]
-        tries = self._tries.setdefault(who, deque(maxlen=self._most + 1))
-        while tries and tries[0] <= now - self._within:
-            tries.popleft()
-        tries.append(now)
-        return len(tries) > self._most
+        return sum(at > now - self._within for at in self._tries.get(who, ())) >= self._most
+
+    def count(self, who: str, *, now: datetime) -> None:
+        """Count a try."""
+        self._tries.setdefault(who, deque(maxlen=self._most)).append(now)
 
 
 def csrf_of(keys: Keys, session: str) -> str:

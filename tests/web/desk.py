@@ -1,6 +1,8 @@
 """A desk: the staff pages over a diary, and members of the team who have signed in there."""
 
 import re
+import sqlite3
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import unescape
@@ -64,7 +66,7 @@ class Desk:
     async def signed_in(self, code: str) -> "Member":
         """A member at a browser of their own."""
         client = self.browser()
-        await client.post(await self.link(code), headers={"Sec-Fetch-Site": "same-origin"})
+        await taken(client, await self.link(code))
         page = await client.get("/sign-in")
         answer = await client.post(
             "/sign-in", data={"csrf": csrf_in(page.text), "passphrase": PASSPHRASE, "again": PASSPHRASE}
@@ -104,6 +106,11 @@ class Member:
         return await self.client.post(path, data={"csrf": csrf if csrf is not None else await self.csrf(), **data})
 
 
+async def taken(browser: httpx.AsyncClient, link: str) -> httpx.Response:
+    """Open a link and tap."""
+    return await browser.post(link, data={"csrf": csrf_in((await browser.get(link)).text)})
+
+
 def csrf_in(page: str) -> str:
     """The token of the forms on a page."""
     found = re.search(r'name="csrf" value="([^"]+)"', page)
@@ -128,3 +135,17 @@ async def trail(stage, verb):
     async with stage.db.read() as conn:
         a = tables.audit
         return [tuple(row) for row in await conn.execute(select(a.c.actor, a.c.reason).where(a.c.verb == verb))]
+
+
+@asynccontextmanager
+async def held(stage):
+    """Somebody else writes for longer than the diary waits."""
+    async with stage.db.write() as conn:
+        await conn.exec_driver_sql("PRAGMA busy_timeout = 100")
+    other = sqlite3.connect(stage.db.url.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()

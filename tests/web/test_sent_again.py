@@ -1,11 +1,8 @@
-"""Forms sent twice, by two at once, or to a busy database: one act, nobody overwritten unseen, no word lost."""
+"""Forms sent twice, or by two at once: one act, nobody overwritten unseen, no word lost."""
 
 import asyncio
 import re
-import sqlite3
 from datetime import timedelta
-
-from sqlalchemy.exc import OperationalError
 
 from diary.joining import join
 from storage import tables
@@ -91,28 +88,6 @@ async def test_other_words_in_a_form_that_was_sent_are_kept_for_a_comment_of_the
     assert (await mona.sends("/patients/P-002", text="Source checked, two gaps.", form="f-1")).status_code == 303
     texts = [("Source checked.",), ("Source checked, two gaps.",)]
     assert await rows(stage, tables.comments, "text") == texts
-
-
-async def test_a_busy_database_gives_a_page_that_sends_what_was_typed_again(stage, desk, amina, nour, monkeypatch):
-    async def busy(*_, **__):
-        raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
-
-    monkeypatch.setattr("web.acts.change_status", busy)
-    answer = await nour.sends("/patients/P-001/pause", reason="she asked for a rest")
-    assert answer.status_code == 503
-    assert 'name="reason" value="she asked for a rest"' in answer.text
-    assert 'name="csrf"' in answer.text
-    monkeypatch.undo()
-    assert (await nour.sends("/patients/P-001/pause", reason="she asked for a rest")).status_code == 303
-
-
-async def test_a_database_that_is_gone_gives_a_page_that_says_so(stage, desk, nour, monkeypatch):
-    async def gone(*_, **__):
-        raise OperationalError("SELECT", {}, sqlite3.OperationalError("unable to open database file"))
-
-    monkeypatch.setattr("web.pages.session_of", gone)
-    answer = await nour.client.get("/")
-    assert (answer.status_code, "Nothing is lost" in words_of(answer.text)) == (503, True)
 
 
 async def test_the_same_form_from_two_windows_at_once_is_one_act(stage, nour):
