@@ -1,24 +1,25 @@
 """What staff do about a patient: each act a form of its own, with the reason it takes and the verb it calls."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Final
 
 from starlette.responses import Response
 
 from diary import PatientStatus, Slot
 from diary.answers import TAKEN, Answer, Recorded, Verdict, correct_entry, enter_answer, not_taken, scored
-from diary.enrolment import change_status, check_still_in, erase_patient, move_phase, stop_use
+from diary.enrolment import change_status, check_still_in, erase_patient, move_effect, move_phase, stop_use
 from diary.joining import ZoneAndTimes, choose_zone_and_times
 from diary.roles import Act
 from protocol.calendar import zone_of
 from protocol.errors import ConflictError, UnknownCodeError
 from reports.record import Line, Record, record
 from web.asked import Asked
-from web.forms import Form, Shown, day_in, id_in, needed, wall_in
+from web.forms import Form, Shown, ask_first, day_in, id_in, needed, strange_day, wall_in
 from web.numbers import number_of
 from web.pages import Page
 from web.refusals import NotUnderstoodError
+from web.words import day
 
 SOURCES: Final = ("phone", "paper", "visit")
 _AT: Final = "/patients/{code}"
@@ -42,19 +43,39 @@ async def _inside(asked: Asked) -> Shown:
 
 
 async def _move(asked: Asked, shown: Shown) -> Response:
-    phase, start = needed(asked, "phase"), day_in(asked, "start")
-    was = f"was-{phase}"
+    found: Record = shown["record"]
+    phase, start, reason = needed(asked, "phase"), day_in(asked, "start"), needed(asked, "reason")
+    seen = day_in(asked, was) if asked.typed(was := f"was-{phase}") else found.phase_starts.get(phase)
+    # A move that is done already, or that somebody forestalled, has nothing to ask.
+    if found.phase_starts.get(phase) == seen != start:
+        ask_first(asked, await _effects(asked, found, phase, start), about=f"{phase} {start}")
     await move_phase(
         asked.db,
         code=shown["code"],
         phase=phase,
         start=start,
         actor=asked.actor,
-        reason=needed(asked, "reason"),
+        reason=reason,
         now=asked.now,
-        seen=day_in(asked, was) if asked.typed(was) else None,
+        seen=seen,
     )
     return _back(asked, shown, "moved")
+
+
+async def _effects(asked: Asked, found: Record, phase: str, start: date) -> list[str]:
+    """What a move would do to this phase, to those after it, and to how long each is."""
+    words = asked.words
+    names = {part.id: part.name.in_language(words.language) for part in found.protocol.phase}
+    lengths = await move_effect(asked.db, code=found.patient.code, phase=phase, start=start, actor=asked.actor)
+    shift, moved = start - found.phase_starts[phase], list(names)[list(names).index(phase) :]
+    effects = strange_day(asked, start, zone=found.zone)
+    for one in moved:
+        held, then = found.phase_starts[one], found.phase_starts[one] + shift
+        effects.append(words("sure.begins", phase=names[one], then=day(words, then), before=day(words, held)))
+    for length in lengths:
+        key = "sure.longer" if length.days_then > length.days_now else "sure.shorter"
+        effects.append(words(key, phase=names[length.phase], before=length.days_now, then=length.days_then))
+    return effects
 
 
 async def _times(asked: Asked, shown: Shown) -> Response:

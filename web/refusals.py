@@ -1,11 +1,12 @@
 """What the pages say when something is refused, in the language of whoever asked."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 
 from protocol.errors import DaybookError, WrongCallError
 from protocol.lifecycle import PatientStatus
 from protocol.values import Text
-from web.words import Words
+from web.words import Words, day
 
 
 class NotUnderstoodError(WrongCallError):
@@ -13,6 +14,15 @@ class NotUnderstoodError(WrongCallError):
 
     def __init__(self, key: str) -> None:
         super().__init__(key, key)
+
+
+class NotSureError(Exception):
+    """What would follow is shown first, and a yes to it is asked for; `about` is what the yes is to."""
+
+    def __init__(self, effects: Sequence[str], about: str) -> None:
+        self.effects = effects
+        self.about = about
+        super().__init__(about)
 
 
 def said(words: Words, error: DaybookError) -> str:
@@ -25,17 +35,18 @@ def said(words: Words, error: DaybookError) -> str:
 
 def _told(words: Words, value: object) -> object:
     """A value as the sentence around it has it."""
+    written: object = value
     match value:
         case Text():
-            return value.in_language(words.language)
+            written = value.in_language(words.language)
         case PatientStatus():
-            return words(f"status.{value}")
+            written = words(f"status.{value}")
         case time():
-            return words.time(value)
+            written = words.time(value)
+        case datetime():
+            written = f"{day(words, value.date())} {words.time(value)}"
         case date():
-            # Isolated, since it runs from the left in any text.
-            written = f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else f"{value:%Y-%m-%d}"
-            return f"\u2066{words.digits(written)}\u2069"
+            written = day(words, value)
         case float():
-            return words.digits(f"{value:g}")
-    return value
+            written = words.digits(f"{value:g}")
+    return written

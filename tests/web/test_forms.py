@@ -44,6 +44,39 @@ async def test_what_cannot_be_read_is_said_and_what_was_typed_stays(desk, wrong,
     assert f'value="{kept["zone"]}"' in answer.text
 
 
+@pytest.mark.parametrize(
+    ("phase", "start", "said"),
+    [("iv", "2020-01-01", "is past"), ("oral", "2026-12-10", "begins on")],
+)
+async def test_a_phase_is_moved_when_its_effect_was_seen(stage, nour, phase, start, said):
+    form = {"phase": phase, "start": start, "reason": "a holiday"}
+    asked = await nour.sends("/patients/P-001/move", **form)
+    assert (asked.status_code, said in words_of(asked.text), 'value="a holiday"' in asked.text) == (422, True, True)
+    assert await trail(stage, "move phase") == []
+    other = await nour.sends("/patients/P-001/move", **form, sure="oral 2026-12-09")
+    assert other.status_code == 422  # a yes to something else
+    sure = await nour.sends("/patients/P-001/move", **form, sure=f"{phase} {start}")
+    assert sure.status_code == 303
+    assert await trail(stage, "move phase") == [("staff", "a holiday")]
+
+
+async def test_a_move_that_cuts_a_phase_short_says_by_how_much(nour):
+    form = {"phase": "oral", "start": "2026-11-26", "reason": "r", "was-oral": "2026-12-08"}
+    asked = await nour.sends("/patients/P-001/move", **form)
+    assert "becomes shorter: 2 days in place of 14" in words_of(asked.text)
+
+
+@pytest.mark.parametrize(("start", "said"), [("2020-01-01", "is past"), ("2090-01-01", "more than a year away")])
+async def test_a_patient_with_a_strange_first_day_is_added_when_it_was_seen(stage, desk, start, said):
+    nour = await desk.member("nour")
+    new = {"code": "P-007", "site": "main", "start": start, "language": "en", "zone": ""}
+    asked = await nour.sends("/patients/new", **new)
+    assert (asked.status_code, said in words_of(asked.text), f'value="{start}"' in asked.text) == (422, True, True)
+    assert f'name="sure" value="{start}"' in asked.text
+    await nour.sees("/patients/P-007", 404)
+    assert (await nour.sends("/patients/new", **new, sure=start)).status_code == 303
+
+
 async def test_nothing_is_planned_for_somebody_who_has_left(stage, nour):
     assert (await nour.sends("/patients/P-001/withdraw", reason="moved away")).status_code == 303
     move = {"phase": "oral", "start": "2026-12-10", "reason": "r"}
