@@ -88,8 +88,8 @@ def _public(settings: Settings) -> Iterator[Finding]:
         yield Finding("public address", False, says)
     if settings.web_host not in _THIS_MACHINE and settings.trusted_proxies == LOOPBACK:
         says = (
-            f"the pages are listened for at {settings.web_host}, and no proxy beyond this machine is trusted: behind "
-            "one all browsers look like a single address, and a few wrong tries keep everybody out; name the proxy "
+            f"the pages are served at {settings.web_host}, and no proxy beyond this machine is trusted: behind "
+            "one all browsers have its address, and a few wrong tries keep everybody out; name the proxy "
             "with DAYBOOK_TRUSTED_PROXIES"
         )
         yield Finding("proxy", False, says)

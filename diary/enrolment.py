@@ -14,10 +14,11 @@ from protocol.calendar import phase_dates, phase_starts_from
 from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from protocol.model import Protocol
+from protocol.typed import check_no_page
 from protocol.values import is_zone
 from storage import contacts, patients, people, sends
 from storage import slots as ledger
-from storage.audit import Actor, Audit, write_audit
+from storage.audit import Actor, Audit, last_reason, write_audit
 from storage.database import Connection, Database
 from storage.records import Patient, Site
 
@@ -39,6 +40,7 @@ async def add_patient(
 
     `form` names the form it was typed in: sent again with the same in it, it is the same act.
     """
+    check_no_page(code)
     if timezone is not None:
         check_zone(timezone)
     async with db.write() as conn:
@@ -199,7 +201,16 @@ async def change_status(
     async with db.write() as conn:
         patient = await patients.patient_by_id(conn, patient_id)
         allow(actor, Act.WITHDRAW if status is PatientStatus.WITHDRAWN else Act.CHANGE_STATUS, patient)
+        if actor.kind == "staff" and patient.status is status:
+            await _check_sent_again(conn, patient, reason)
         return await status_changed(db, conn, patient, status=status, actor=actor, reason=reason, now=now)
+
+
+async def _check_sent_again(conn: Connection, patient: Patient, reason: str) -> None:
+    """Let the same form pass once more; another's reason would be lost without a word."""
+    if await last_reason(conn, patient.id, "change status") != reason:
+        says = f"{patient.code} is {patient.status} already; this reason is not kept."
+        raise NotAllowedError(says, "status-already", code=patient.code, status=patient.status)
 
 
 async def status_changed(
@@ -240,8 +251,7 @@ async def stop_use(db: Database, *, code: str, actor: Actor, reason: str, now: d
     """Keep a leaver's diary for inspectors and use it no more: from now on it is left out of exports."""
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.WITHDRAW)
-        if patient.status is not PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.", "still-in")
+        _check_has_left(patient)
         if patient.use_stopped_at is not None:
             return
         audit = await write_audit(conn, Audit(now, actor, "stop use", patient.id, reason=reason))
@@ -252,8 +262,7 @@ async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, n
     """Forget who a patient is: the chat and the invites go, the coded diary and the trail stay."""
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.ERASE)
-        if patient.status is not PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{patient.code} is still in the study; withdraw the patient first.", "still-in")
+        _check_has_left(patient)
         if patient.erased_at is not None:
             return
         audit = await write_audit(conn, Audit(now, actor, "erase identity", patient.id, reason=reason))
@@ -284,6 +293,12 @@ def check_zone(zone: str) -> None:
     """Refuse what is not an IANA time zone."""
     if not is_zone(zone):
         raise WrongCallError(f'"{zone}" is not a time zone; write one such as Africa/Cairo.', "zone", zone=zone)
+
+
+def _check_has_left(patient: Patient) -> None:
+    """Refuse what is meant for those who have left."""
+    if patient.status is not PatientStatus.WITHDRAWN:
+        raise NotAllowedError(f"{patient.code} is still in the study; withdraw the patient first.", "still-in")
 
 
 def check_still_in(patient: Patient) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from diary.enrolment import check_zone
 from diary.invites import IssuedInvite, invite_of_form, issue_invite
-from diary.roles import Act, allow
+from diary.roles import Act, Role, allow
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
+from protocol.typed import check_no_page
 from storage import contacts, people, sign_ins
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
@@ -49,6 +50,7 @@ async def add_staff(
     `form` names the form it was typed in: sent again with the same in it, it is the same act, with the same invite.
     """
     allow(actor, Act.MANAGE_TEAM)
+    check_no_page(code)
     if role not in ROLES:
         raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.", "role-unknown")
     if not sites and role != "administrator":
@@ -86,16 +88,27 @@ async def invite_staff(
         return await issue_invite(db, conn, **who, now=now, audit=audit)
 
 
-async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> None:
+async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime, reason: str | None = None) -> None:
     """Shut a staff member out at once, of the pages too."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
         if member.disabled_at is not None:
             return
-        audit = await write_audit(conn, Audit(now, actor, "disable staff", details={"code": member.code}))
+        await _check_led(conn, member, actor)
+        line = Audit(now, actor, "disable staff", details={"code": member.code}, reason=reason)
+        audit = await write_audit(conn, line)
         await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
         await people.disable_staff(conn, member.id, at=now, audit=audit)
+
+
+async def _check_led(conn: Connection, member: StaffMember, actor: Actor) -> None:
+    """Refuse to leave the pages without an administrator; at the console, where one is added, it may be meant."""
+    if actor.kind != "staff" or member.role != Role.ADMINISTRATOR:
+        return
+    if not await people.is_led_without(conn, member.id):
+        says = f"{member.code} is the last administrator who can sign in; let another one sign in first."
+        raise NotAllowedError(says, "last-administrator", code=member.code)
 
 
 async def list_staff(db: Database) -> list[tuple[StaffMember, list[str]]]:

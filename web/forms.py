@@ -11,7 +11,7 @@ from starlette.responses import Response
 from diary.roles import Act
 from protocol.calendar import zone_of
 from protocol.errors import ConflictError, DaybookError, UnknownCodeError
-from protocol.typed import DAY_TOO_FAR, FIRST_DAY, code_of, is_plain
+from protocol.typed import DAY_TOO_FAR, FIRST_DAY, code_of, plain_of
 from protocol.values import parse_wall
 from web.asked import Asked
 from web.numbers import ID_DIGITS, number_of
@@ -61,11 +61,11 @@ class Form:
 
 def needed(asked: Asked, name: str) -> str:
     """A field that must not be empty."""
-    text = asked.typed(name)
+    text = plain_of(asked.typed(name))
+    if text is None:
+        raise NotUnderstoodError("problem.plain")
     if not text:
         raise NotUnderstoodError(f"needed.{name}")
-    if not is_plain(text):
-        raise NotUnderstoodError("problem.plain")
     return text
 
 

@@ -77,7 +77,8 @@ async def _invite(asked: Asked) -> Response:
 
 
 async def _disable(asked: Asked, shown: Shown) -> Response:
-    await disable_staff(asked.db, code=shown["code"], actor=asked.actor, now=asked.now)
+    reason = needed(asked, "reason")
+    await disable_staff(asked.db, code=shown["code"], actor=asked.actor, reason=reason, now=asked.now)
     return asked.go("/team", done="disabled")
 
 

@@ -32,7 +32,8 @@ async def test_a_patient_is_added_and_invited_with_a_card_to_print(stage, desk):
         ({"start": ""}, "Choose the first day"),
         ({"zone": "Atlantis"}, "not a time zone"),
         ({"language": "xx"}, "no words in xx"),
-        ({"code": "a\u202eb"}, "plain words"),
+        ({"code": "a\u200bb"}, "plain words"),
+        ({"code": "New"}, "a word of these pages"),
     ],
 )
 async def test_what_cannot_be_read_is_said_and_what_was_typed_stays(desk, wrong, said):
@@ -230,3 +231,29 @@ async def test_words_of_patients_and_staff_are_shown_as_words(stage, desk, amina
         page = (await nour.client.get(path)).text
         assert "<script>alert" not in page
         assert "49" not in page.replace("{{ 7 * 7 }}", "") or "{{ 7 * 7 }}" in page
+
+
+async def test_direction_marks_of_a_keyboard_are_left_out_of_words_and_codes(stage, desk, nour):
+    assert (await nour.sends("/patients/P-001/pause", reason="\u200fطلبت راحة\u200e")).status_code == 303
+    assert await trail(stage, "change status") == [("staff", "طلبت راحة")]
+    new = {"code": "P-007\u200f", "site": "main", "start": "2026-12-01", "language": "ar"}
+    assert (await nour.sends("/patients/new", **new)).headers["location"] == "/patients/P-007?done=added"
+
+
+async def test_the_last_administrator_who_can_sign_in_is_not_shut_out_and_nobody_without_a_reason(stage, desk):
+    root = await desk.member("root", "administrator", ())
+    await desk.add("ada", "administrator", ())  # invited, and has never signed in
+    alone = await root.sends("/team/root/disable", reason="leaving")
+    assert (alone.status_code, "last administrator" in words_of(alone.text)) == (422, True)
+    ada = await desk.signed_in("ada")
+    assert (await ada.sends("/team/root/disable")).status_code == 422
+    assert (await ada.sends("/team/root/disable", reason="left the site")).status_code == 303
+    assert await trail(stage, "disable staff") == [("staff", "left the site")]
+
+
+@pytest.mark.parametrize("code", ["new", "site", "Site"])
+async def test_a_code_that_is_an_address_of_the_pages_is_refused(desk, code):
+    root = await desk.member("root", "administrator", ())
+    member = {"code": code, "role": "monitor", "sites": ["main"], "language": "en"}
+    refused = await root.sends("/team/new", **member)
+    assert (refused.status_code, "a word of these pages" in words_of(refused.text)) == (422, True)

@@ -150,3 +150,13 @@ async def test_who_is_shut_out_or_reset_twice_is_so_once(stage, desk):
         assert len(await trail(stage, verb)) == 1
     disabled = await rows(stage, tables.staff, "disabled_at")
     assert disabled == [(None,), (desk.now - timedelta(minutes=2),)]
+
+
+async def test_a_second_pause_with_another_reason_is_not_said_to_be_done(stage, desk, nour):
+    omar = await desk.member("omar")
+    for _ in range(2):
+        assert (await nour.sends("/patients/P-001/pause", reason="a holiday")).status_code == 303
+    other = await omar.sends("/patients/P-001/pause", reason="fever")
+    assert (other.status_code, "paused already" in words_of(other.text)) == (422, True)
+    assert 'value="fever"' in other.text
+    assert await trail(stage, "change status") == [("staff", "a holiday")]
