@@ -1,5 +1,7 @@
 """What staff do on the pages, a form each: done with its reason, refused with what was typed still there."""
 
+import re
+
 import pytest
 
 from diary.answers import Arrival, record_answer, scored
@@ -257,3 +259,20 @@ async def test_a_code_that_is_an_address_of_the_pages_is_refused(desk, code):
     member = {"code": code, "role": "monitor", "sites": ["main"], "language": "en"}
     refused = await root.sends("/team/new", **member)
     assert (refused.status_code, "a word of these pages" in words_of(refused.text)) == (422, True)
+
+
+async def test_a_refusal_on_an_arabic_page_is_in_arabic(desk, amina, nour):
+    desk.now = cairo("2026-11-24 12:00")
+    nour = await desk.signed_in("nour")
+    await nour.client.post("/language", data={"language": "ar"})
+    for path, form in (
+        ("/patients/P-001/visits/baseline", {"held_on": "2026-11-24", "m-lanss": "25"}),
+        ("/patients/P-001/move", {"phase": "oral", "start": "2026-11-20", "reason": "س"}),
+        ("/patients/P-001/times", {"zone": "Africa/Cairo", "time-pain": "03:00"}),
+        ("/patients/new", {"code": "P-001", "site": "main", "start": "2026-12-01", "language": "ar"}),
+    ):
+        answer = await nour.sends(path, **form)
+        said = re.search(r'role="alert" dir="auto">([^<]+)<', answer.text)[1]
+        assert answer.status_code == 422
+        of_the_trial = "\u2068[^\u2069]*\u2069"
+        assert re.findall("[A-Za-z]{2,}", re.sub(of_the_trial, "", said)) == [], said
