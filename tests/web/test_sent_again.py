@@ -160,3 +160,13 @@ async def test_a_second_pause_with_another_reason_is_not_said_to_be_done(stage, 
     assert (other.status_code, "paused already" in words_of(other.text)) == (422, True)
     assert 'value="fever"' in other.text
     assert await trail(stage, "change status") == [("staff", "a holiday")]
+
+
+async def test_a_site_added_twice_by_one_form_is_added_once(stage, desk):
+    root = await desk.member("root", "administrator", ())
+    north = {"code": "north", "name": "North", "timezone": "Africa/Cairo"}
+    for _ in range(2):
+        assert (await root.sends("/team/site", **north)).status_code == 303
+    assert len(await rows(stage, tables.sites, "code")) == 2
+    other = await root.sends("/team/site", **(north | {"name": "Northern"}))
+    assert (other.status_code, "already" in words_of(other.text)) == (422, True)
