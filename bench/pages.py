@@ -90,13 +90,19 @@ async def _browser(db: Database, now: datetime) -> httpx.AsyncClient:
     [(root, _)] = await list_staff(db)
     link = await make_link(db, staff_id=root.id, actor=SYSTEM, now=now)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=web_app(db, lambda: now)), base_url=_HOST)
-    await client.post(f"/sign-in/{link.token}")
-    found = re.search(r'name="csrf" value="([^"]+)"', (await client.get("/sign-in")).text)
-    assert found is not None
-    form = {"csrf": unescape(found[1]), "passphrase": _PASSPHRASE, "again": _PASSPHRASE}
+    opened = f"/sign-in/{link.token}"
+    await client.post(opened, data={"csrf": await _csrf(client, opened)})
+    form = {"csrf": await _csrf(client, "/sign-in"), "passphrase": _PASSPHRASE, "again": _PASSPHRASE}
     answer = await client.post("/sign-in", data=form)
     assert answer.status_code == httpx.codes.SEE_OTHER, answer.text
     return client
+
+
+async def _csrf(client: httpx.AsyncClient, path: str) -> str:
+    """The token of the form on a page."""
+    found = re.search(r'name="csrf" value="([^"]+)"', (await client.get(path)).text)
+    assert found is not None
+    return unescape(found[1])
 
 
 async def _page(  # noqa: PLR0917 - a benchmark's own parts

@@ -18,7 +18,7 @@ from diary.joining import remember
 from diary.notes import keep_note, pass_note_on, team_can_be_told
 from diary.protocols import protocol_in_use
 from protocol.answers import looks_like_a_score
-from protocol.errors import UnknownCodeError, WrongCallError
+from protocol.errors import NotAllowedError, UnknownCodeError, WrongCallError
 
 PressAct: TypeAlias = Callable[[Turn, Patient, Press], Awaitable[None]]
 _LONGEST_REASON: Final = 500
@@ -55,8 +55,8 @@ async def tapped(turn: Turn, patient: Patient, press: Press) -> None:
     else:
         try:
             await act(turn, patient, press)
-        except (UnknownCodeError, KeyError, IndexError, ValueError):
-            # The button was ours once: its slot was planned away, or an earlier version made it.
+        except (UnknownCodeError, NotAllowedError, KeyError, IndexError, ValueError):
+            # The button was ours once: its slot is planned away, its version gone, or its owner.
             await turn.toast(turn.words("button.stale"), alert=True)
 
 

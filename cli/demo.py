@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from bot.application import build_bot
 from bot.limiter import Pacer
@@ -137,7 +137,7 @@ class Stand:
             await running
         memory.keep(self.telegram, self.folder / _PHONES_FILE)
 
-    def _staff_pages(self) -> Starlette:
+    def _staff_pages(self) -> ASGIApp:
         """The pages on the clock that is moved; sessions last as long as they would without."""
         began, start = time.monotonic(), self.clock()
 

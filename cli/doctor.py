@@ -11,7 +11,7 @@ import typer
 
 from cli import wiring
 from cli.printing import JsonFlag, lines, print_json
-from cli.settings import Settings, bot_id_of, load_settings, not_served, unknown_names
+from cli.settings import LOOPBACK, Settings, bot_id_of, load_settings, not_served, unknown_names
 from cli.telegram_name import SECONDS, NoNameError, ask_name
 from diary import Database, Keys
 from diary.team import list_sites
@@ -22,6 +22,7 @@ from web.server import AddressTakenError, check_listening
 _FREE_BYTES_NEEDED = 500 * 1024 * 1024
 # Telegram's Date header has whole seconds and the answer takes a while to come.
 _CLOCK_MAY_DIFFER = timedelta(seconds=5 + SECONDS)
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 _MADE = datetime(2026, 11, 1, tzinfo=UTC)
 _MEGABYTE = 1024 * 1024
 _SYNCHRONOUS = {"0": "off", "1": "normal", "2": "full", "3": "extra"}
@@ -69,12 +70,29 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     yield from (Finding("settings", False, says) for says in wrong)
     if not wrong:
         yield Finding("settings", True, "can be read")
+    yield from _public(settings)
     try:
         Keys(settings.secret_keys)
     except SettingsError as error:
         yield Finding("key", False, str(error))
     else:
         yield Finding("key", True, "is there; keep a copy apart from the backups")
+
+
+def _public(settings: Settings) -> Iterator[Finding]:
+    """What can be told of the way to the pages: whether it is secret, and who stands between."""
+    if settings.public_url is None:
+        return
+    if settings.public_url.startswith("http://"):
+        says = f"{settings.public_url} is not HTTPS: passphrases and cookies can be read on the way"
+        yield Finding("public address", False, says)
+    if settings.web_host not in _THIS_MACHINE and settings.trusted_proxies == LOOPBACK:
+        says = (
+            f"the pages are served at {settings.web_host}, and no proxy beyond this machine is trusted: behind "
+            "one all browsers have its address, and a few wrong tries keep everybody out; name the proxy "
+            "with DAYBOOK_TRUSTED_PROXIES"
+        )
+        yield Finding("proxy", False, says)
 
 
 def _protocol(settings: Settings) -> Finding:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from protocol.calendar import instant, zone_of
 from protocol.errors import WrongCallError
-from protocol.typed import DAY_TOO_FAR, FIRST_DAY, code_of, is_plain, quoted
+from protocol.typed import DAY_TOO_FAR, FIRST_DAY, code_of, plain_of, quoted
 from protocol.values import parse_wall
 
 __all__ = ["code_of", "day_of", "instant_of", "plain_text", "quoted", "start_of", "wall_of"]
@@ -15,11 +15,12 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 def plain_text(name: str, text: str) -> str:
     """A name or a reason: not empty, and nothing in it that would act on a terminal."""
-    if not is_plain(text):
+    plain = plain_of(text)
+    if plain is None:
         raise WrongCallError(f"{name} holds a control character; write plain text in one line.")
-    if not text.strip():
+    if not plain:
         raise WrongCallError(f"{name} is empty; write a few words.")
-    return text.strip()
+    return plain
 
 
 def start_of(text: str, *, zone: str, now: datetime) -> date:

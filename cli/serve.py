@@ -33,7 +33,9 @@ async def _serve(settings: Settings) -> None:
         stop = asyncio.Event()
         _stop_on_signals(stop)
         pages = web_app(db, clock, pages_url=settings.pages_url)
-        async with Server(pages, settings.web_host, settings.web_port) as server:
+        # Only what these say of where a request comes from is believed; anybody can write such a header.
+        behind = {"forwarded_allow_ips": list(settings.trusted_proxies)}
+        async with Server(pages, settings.web_host, settings.web_port, **behind) as server:
             log.info("serving", address=server.url, trial=file.protocol.trial.id)
             bot = build_bot(token, settings.telegram_api)
             await Service(db, bot, clock, pages_url=settings.pages_url).run(stop)

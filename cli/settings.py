@@ -2,6 +2,7 @@
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ from protocol.errors import SettingsError
 PREFIX = "DAYBOOK_"
 ENV_FILE = Path(".env")
 SECRETS = ("bot_token", "secret_key", "database_url")
+
+LOOPBACK = ("127.0.0.1/32", "::1/128")
 
 _NAME = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]+")
@@ -57,6 +60,7 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: str | None = None
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = LOOPBACK
     webhook: bool = False
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -72,7 +76,7 @@ class Settings(BaseSettings):
                 values[name] = _text_of(f"{name}_file", Path(path))
         return values
 
-    @field_validator("bot_token", "secret_key", mode="before")
+    @field_validator("bot_token", "secret_key", "trusted_proxies", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -85,6 +89,14 @@ class Settings(BaseSettings):
         if len({token.get_secret_value().partition(":")[0] for token in tokens}) < len(tokens):
             raise ValueError("names the same bot twice; keep one token for each bot")
         return tokens
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(ip_network(network, strict=False)) for network in networks)
+        except ValueError:
+            raise ValueError("names no addresses; write them as 127.0.0.1,172.16.0.0/12") from None
 
     @field_validator("telegram_api", "public_url")
     @classmethod

@@ -111,14 +111,18 @@ def _shown(row: dict[str, Any]) -> tuple[str | None, ...]:
 
 
 @staff.command("disable")
-def disable(code: Code) -> None:
+def disable(
+    code: Code,
+    reason: Annotated[str | None, typer.Option(help="Why, in a few words; it is kept in the audit trail.")] = None,
+) -> None:
     """Shut a staff member out at once, chat, pages and all."""
-    print(f"{asyncio.run(_disable(code_of(code)))} is shut out.")
+    why = plain_text("--reason", reason) if reason is not None else None
+    print(f"{asyncio.run(_disable(code_of(code), why))} is shut out.")
 
 
-async def _disable(code: str) -> str:
+async def _disable(code: str, reason: str | None) -> str:
     async with wiring.opened(load_settings()) as db:
-        await disable_staff(db, code=code, actor=SYSTEM, now=wiring.clock())
+        await disable_staff(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())
         return await _as_written(db, code)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from diary.protocols import protocol_of
 from diary.roles import Act, patient_for
-from protocol.calendar import out_of_quiet_hours
+from protocol.calendar import out_of_quiet_hours, zone_of
 from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
 from protocol.model import Protocol
 from storage import entries, sends, service
@@ -126,9 +126,13 @@ async def enter_answer(
 ) -> Recorded:
     """Record what a patient told staff about any slot that has opened, also when its window has closed."""
     if source not in TOLD_STAFF:
-        raise WrongCallError(f"An answer reaches staff by {', '.join(TOLD_STAFF)}; {source} is none of these.")
+        raise WrongCallError(
+            f"An answer reaches staff by {', '.join(TOLD_STAFF)}; {source} is none of these.", "source"
+        )
     if said_at is not None and said_at > now:
-        raise WrongCallError("An answer cannot have been given in the future; check the day and the time.")
+        raise WrongCallError(
+            "An answer cannot have been given in the future; check the day and the time.", "future"
+        )
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.ENTER_ANSWER)
         slot = await _own_slot(conn, patient.id, slot_id, now=now)
@@ -138,6 +142,7 @@ async def enter_answer(
         _check_answer(await protocol_of(db, conn, slot.protocol_id), slot, answer)
         if slot.cancelled_because is not None or now < slot.opens_at:
             return Recorded(Verdict.CANCELLED if slot.cancelled_because else Verdict.NOT_YET, slot)
+        _check_said(slot, said_at)
         details = {"slot": slot.id, "answer": answer.answer, "score": answer.score, "source": source}
         audit = Audit(now, actor, "enter answer", patient.id, details)
         # That a message of unknown fate arrived is not proved by an answer on paper: sends stay as they are.
@@ -186,7 +191,7 @@ async def correct_entry(
 ) -> Recorded:
     """Supersede, as staff, the entry they saw, at any time; ConflictError where another one was faster."""
     if not reason.strip():
-        raise WrongCallError("A correction needs its reason; write a few words.")
+        raise WrongCallError("A correction needs its reason; write a few words.", "reason")
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.CORRECT_ANSWER)
         slot = await _own_slot(conn, patient.id, slot_id, now=now)
@@ -276,14 +281,24 @@ async def _own_slot(conn: Connection, patient_id: int, slot_id: int, *, now: dat
     return slot
 
 
+def _check_said(slot: Slot, said_at: datetime | None) -> None:
+    if said_at is not None and said_at < slot.opens_at:
+        opens = slot.opens_at.astimezone(zone_of(slot.zone))
+        says = f"Nobody was asked before {opens:%Y-%m-%d %H:%M}; check day and time."
+        raise WrongCallError(says, "before-window", opens=opens)
+
+
 def _check_answer(protocol: Protocol, slot: Slot, answer: Answer) -> None:
     scale = protocol.trial.nrs
     if (slot.kind == "rating") != (answer.answer == "score"):
-        raise WrongCallError(f"A {slot.kind} cannot be answered with {answer.answer}.")
+        raise WrongCallError(f"A {slot.kind} cannot be answered with {answer.answer}.", "answer-kind")
     if answer.score is not None and not scale.min <= answer.score <= scale.max:
-        raise WrongCallError(f"A score lies from {scale.min} to {scale.max}.")
+        says = f"A score lies from {scale.min} to {scale.max}."
+        raise WrongCallError(says, "score-range", least=scale.min, most=scale.max)
     if answer.skip_reason and answer.skip_reason not in protocol.item(slot.phase, slot.item).skip_reasons:
-        raise WrongCallError(f"{answer.skip_reason} is no reason the protocol knows for {slot.item}.")
+        raise WrongCallError(
+            f"{answer.skip_reason} is no reason the protocol knows for {slot.item}.", "skip-reason"
+        )
 
 
 def _refusal(slot: Slot, given_at: datetime) -> Verdict | None:

@@ -3,22 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import available_timezones
+from typing import Any
 
 from diary.alerts import raise_alert
-from diary.invites import IssuedInvite, issue_invite
+from diary.invites import IssuedInvite, invite_of_form, issue_invite
 from diary.ledger import replan
 from diary.protocols import protocol_of
 from diary.roles import Act, allow, patient_called, patient_for
 from protocol.calendar import phase_dates, phase_starts_from
-from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
+from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from protocol.model import Protocol
+from protocol.typed import check_no_page
+from protocol.values import is_zone
 from storage import contacts, inbox, patients, people, sends
 from storage import slots as ledger
-from storage.audit import Actor, Audit, write_audit
+from storage.audit import Actor, Audit, last_reason, write_audit
 from storage.database import Connection, Database
-from storage.records import Patient
+from storage.records import Patient, Site
 
 
 async def add_patient(
@@ -32,8 +34,13 @@ async def add_patient(
     language: str | None,
     actor: Actor,
     now: datetime,
+    form: str | None = None,
 ) -> IssuedInvite:
-    """Enrol a patient: the whole trial is written as slots, and an invite is made."""
+    """Enrol a patient: the whole trial is written as slots, and an invite is made.
+
+    `form` names the form it was typed in: sent again with the same in it, it is the same act.
+    """
+    check_no_page(code)
     if timezone is not None:
         check_zone(timezone)
     async with db.write() as conn:
@@ -41,13 +48,21 @@ async def add_patient(
         if clinic is None:
             raise UnknownCodeError(f"There is no site {site}; `daybook site list` shows those there are.")
         allow(actor, Act.ADD_PATIENT, site_id=clinic.id)
-        if known := await patients.patient_by_code(conn, code):
-            raise AlreadyThereError(f"There is a patient {known.code} already; choose another code.")
+        known = await patients.patient_by_code(conn, code)
+        if known and await _is_enrolled(db, conn, known, site=clinic, start=start, zone=timezone):
+            again = await invite_of_form(db, conn, code=known.code, patient_id=known.id, form=form, now=now)
+            if again is not None:
+                return again
+        if known:
+            says = f"There is a patient {known.code} already; choose another code."
+            raise AlreadyThereError(says, "patient-there", code=known.code)
         protocol = await protocol_of(db, conn, protocol_id)
         spoken = language or protocol.trial.language
         if spoken not in protocol.trial.languages:
             raise WrongCallError(
-                f"The protocol has no words in {spoken}; choose one of {', '.join(protocol.trial.languages)}."
+                f"The protocol has no words in {spoken}; choose one of {', '.join(protocol.trial.languages)}.",
+                "language",
+                language=spoken,
             )
         audit = await write_audit(
             conn, Audit(now, actor, "add patient", details={"code": code, "start": start.isoformat()})
@@ -65,28 +80,62 @@ async def add_patient(
         )
         patient = await patients.patient_by_id(conn, patient_id)
         await replan(db, conn, patient, now=now, audit=audit)
-        return await issue_invite(db, conn, code=code, patient_id=patient.id, now=now, audit=audit)
+        return await issue_invite(db, conn, code=code, patient_id=patient.id, form=form, now=now, audit=audit)
 
 
-async def invite_patient(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
-    """Make a new invite; earlier ones stop working, and so does an earlier chat once the new one is used."""
+async def _is_enrolled(
+    db: Database, conn: Connection, patient: Patient, *, site: Site, start: date, zone: str | None
+) -> bool:
+    """Whether a patient is as one of this site, start and zone would be enrolled now."""
+    protocol = await protocol_of(db, conn, patient.protocol_id)
+    starts = (await patients.enrolment_of(conn, patient)).phase_starts
+    held = (patient.site_id, starts, await patients.zone_of_patient(conn, patient.id))
+    return held == (site.id, phase_starts_from(protocol, start), zone or site.timezone)
+
+
+async def invite_patient(
+    db: Database, *, code: str, actor: Actor, now: datetime, form: str | None = None
+) -> IssuedInvite:
+    """Make a new invite; earlier ones stop working, and so does an earlier chat once the new one is used.
+
+    The same `form` sent again gives the same invite.
+    """
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.INVITE)
         if patient.status is PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{patient.code} has left the study and cannot be invited again.")
+            raise NotAllowedError(f"{patient.code} has left the study and cannot be invited again.", "left")
+        who: Any = {"code": patient.code, "patient_id": patient.id, "form": form}
+        if (again := await invite_of_form(db, conn, **who, now=now)) is not None:
+            return again
         audit = await write_audit(conn, Audit(now, actor, "invite patient", patient.id))
-        return await issue_invite(db, conn, code=patient.code, patient_id=patient.id, now=now, audit=audit)
+        return await issue_invite(db, conn, **who, now=now, audit=audit)
 
 
 async def move_phase(
-    db: Database, *, code: str, phase: str, start: date, actor: Actor, reason: str, now: datetime
+    db: Database,
+    *,
+    code: str,
+    phase: str,
+    start: date,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    seen: date | None = None,
 ) -> Mapping[str, int]:
-    """Set day 0 of a phase, and of those after it by the same number of days; give what changed in the ledger."""
+    """Set day 0 of a phase, and of those after it by the same number of days; give what changed in the ledger.
+
+    `seen` is the day 0 its changer saw: another one by now is a ConflictError, unless it is the one wanted.
+    """
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.MOVE_PHASE)
+        check_still_in(patient)
         protocol = await protocol_of(db, conn, patient.protocol_id)
         starts = (await patients.enrolment_of(conn, patient)).phase_starts
         moved = _moved(protocol, starts, phase, start)
+        if moved[phase] == starts[phase]:
+            return {}
+        if seen not in (None, starts[phase]):
+            raise ConflictError
         audit = await write_audit(
             conn,
             Audit(
@@ -134,7 +183,14 @@ def _moved(protocol: Protocol, starts: Mapping[str, date], phase: str, start: da
     moved = {name: starts[name] + shift for name in order[order.index(phase) :]}
     before = order[order.index(phase) - 1] if order.index(phase) else None
     if before and moved[phase] <= starts[before]:
-        raise WrongCallError(f"{phase} cannot begin before {before} has, on {starts[before]}.")
+        names = {part.id: part.name for part in protocol.phase}
+        raise WrongCallError(
+            f"{phase} cannot begin before {before} has, on {starts[before]}.",
+            "phase-order",
+            phase=names[phase],
+            before=names[before],
+            start=starts[before],
+        )
     return moved
 
 
@@ -145,7 +201,16 @@ async def change_status(
     async with db.write() as conn:
         patient = await patients.patient_by_id(conn, patient_id)
         allow(actor, Act.WITHDRAW if status is PatientStatus.WITHDRAWN else Act.CHANGE_STATUS, patient)
+        if actor.kind == "staff" and patient.status is status:
+            await _check_sent_again(conn, patient, reason)
         return await status_changed(db, conn, patient, status=status, actor=actor, reason=reason, now=now)
+
+
+async def _check_sent_again(conn: Connection, patient: Patient, reason: str) -> None:
+    """Let the same form pass once more; another's reason would be lost without a word."""
+    if await last_reason(conn, patient.id, "change status") != reason:
+        says = f"{patient.code} is {patient.status} already; this reason is not kept."
+        raise NotAllowedError(says, "status-already", code=patient.code, status=patient.status)
 
 
 async def status_changed(
@@ -163,7 +228,8 @@ async def status_changed(
         return patient
     agreed = patient.status is not PatientStatus.INVITED or status is not PatientStatus.ACTIVE
     if status not in PATIENT_MOVES[patient.status] or not agreed:  # only a consent makes somebody active
-        raise NotAllowedError(f"{patient.code} is {patient.status} and cannot become {status}.")
+        says = f"{patient.code} is {patient.status} and cannot become {status}."
+        raise NotAllowedError(says, "status", code=patient.code, status=patient.status)
     audit = await write_audit(
         conn,
         Audit(now, actor, "change status", patient.id, {"old": patient.status, "new": status}, reason),
@@ -185,8 +251,7 @@ async def stop_use(db: Database, *, code: str, actor: Actor, reason: str, now: d
     """Keep a leaver's diary for inspectors and use it no more: from now on it is left out of exports."""
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.WITHDRAW)
-        if patient.status is not PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{code} is still in the study; withdraw the patient first.")
+        _check_has_left(patient)
         if patient.use_stopped_at is not None:
             return
         audit = await write_audit(conn, Audit(now, actor, "stop use", patient.id, reason=reason))
@@ -197,8 +262,7 @@ async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, n
     """Forget who a patient is: the chat and the invites go, the coded diary and the trail stay."""
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.ERASE)
-        if patient.status is not PatientStatus.WITHDRAWN:
-            raise NotAllowedError(f"{patient.code} is still in the study; withdraw the patient first.")
+        _check_has_left(patient)
         if patient.erased_at is not None:
             return
         audit = await write_audit(conn, Audit(now, actor, "erase identity", patient.id, reason=reason))
@@ -232,5 +296,17 @@ async def why_not_written_to(db: Database, *, patient_id: int, contact_id: int, 
 
 def check_zone(zone: str) -> None:
     """Refuse what is not an IANA time zone."""
-    if zone not in available_timezones():
-        raise WrongCallError(f'"{zone}" is not a time zone; write one such as Africa/Cairo.')
+    if not is_zone(zone):
+        raise WrongCallError(f'"{zone}" is not a time zone; write one such as Africa/Cairo.', "zone", zone=zone)
+
+
+def _check_has_left(patient: Patient) -> None:
+    """Refuse what is meant for those who have left."""
+    if patient.status is not PatientStatus.WITHDRAWN:
+        raise NotAllowedError(f"{patient.code} is still in the study; withdraw the patient first.", "still-in")
+
+
+def check_still_in(patient: Patient) -> None:
+    """Refuse to plan anything for a patient who has left."""
+    if patient.status is PatientStatus.WITHDRAWN:
+        raise NotAllowedError(f"{patient.code} has left the study; nothing is planned any more.", "left")

@@ -1,20 +1,22 @@
 """Verbs of somebody who comes in by an invite: bind the chat, agree, choose language, zone and time."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, time
 
 from diary.alerts import raise_alert
 from diary.calling import tell_newcomer
-from diary.enrolment import check_zone
+from diary.enrolment import check_still_in, check_zone
 from diary.ledger import replan
 from diary.protocols import protocol_of
 from diary.roles import Act, actor_in, allow, may
-from protocol.errors import InviteError, NotAllowedError, WrongCallError
+from protocol.errors import ConflictError, InviteError, NotAllowedError, WrongCallError
 from protocol.lifecycle import PatientStatus
+from protocol.model import Protocol
 from storage import alerts, contacts, patients, people, sends
 from storage import slots as ledger
-from storage.audit import Actor, Audit, write_audit
+from storage.audit import Actor, Audit, AuditId, write_audit
 from storage.database import Connection, Database
 from storage.records import Contact, Invite, Patient, StaffMember
 
@@ -167,7 +169,7 @@ async def choose_language(db: Database, *, patient_id: int, language: str, now: 
         patient = await patients.patient_by_id(conn, patient_id)
         protocol = await protocol_of(db, conn, patient.protocol_id)
         if language not in protocol.trial.languages:
-            raise WrongCallError(f"The protocol has no words in {language}.")
+            raise WrongCallError(f"The protocol has no words in {language}.", "language", language=language)
         if patient.language != language:
             audit = await write_audit(
                 conn,
@@ -182,37 +184,93 @@ async def choose_language(db: Database, *, patient_id: int, language: str, now: 
             await patients.change_patient(conn, patient.id, language=language, audit=audit)
 
 
+@dataclass(frozen=True, slots=True)
+class ZoneAndTimes:
+    """A time zone and times of day by item; of what is left out nothing is said."""
+
+    zone: str | None = None
+    times: Mapping[str, time | None] = field(default_factory=dict)  # None where the protocol's own time holds
+
+
 async def choose_zone(db: Database, *, patient_id: int, zone: str, actor: Actor, now: datetime) -> None:
     """Live in another time zone from now on; what was due before stays as it was."""
-    check_zone(zone)
-    async with db.write() as conn:
-        patient = await patients.patient_by_id(conn, patient_id)
-        allow(actor, Act.CHANGE_TIMES, patient)
-        old = await patients.zone_of_patient(conn, patient_id)
-        if old == zone:
-            return
-        audit = await write_audit(conn, Audit(now, actor, "choose zone", patient.id, {"old": old, "new": zone}))
-        await patients.add_zone(conn, patient_id, since=now, zone=zone, audit=audit)
-        await replan(db, conn, patient, now=now, audit=audit)
+    await choose_zone_and_times(db, patient_id=patient_id, wanted=ZoneAndTimes(zone), actor=actor, now=now)
 
 
 async def choose_time(db: Database, *, patient_id: int, item: str, at: time, actor: Actor, now: datetime) -> None:
     """Move an item to the time of day a patient prefers, within the protocol's range."""
+    wanted = ZoneAndTimes(times={item: at})
+    await choose_zone_and_times(db, patient_id=patient_id, wanted=wanted, actor=actor, now=now)
+
+
+async def choose_zone_and_times(
+    db: Database,
+    *,
+    patient_id: int,
+    wanted: ZoneAndTimes,
+    actor: Actor,
+    now: datetime,
+    seen: ZoneAndTimes | None = None,
+) -> None:
+    """Change a patient's zone and times of day where they differ, all of it or nothing.
+
+    `seen` is what their changer saw: where that is not so any more, a change of it is a ConflictError.
+    """
     async with db.write() as conn:
         patient = await patients.patient_by_id(conn, patient_id)
         allow(actor, Act.CHANGE_TIMES, patient)
+        check_still_in(patient)
         protocol = await protocol_of(db, conn, patient.protocol_id)
-        movable = protocol.movable_items().get(item)
-        if movable is None or movable.patient_may_choose is None:
-            raise NotAllowedError(f"The time of {item} is fixed by the protocol.")
-        earliest, latest = movable.patient_may_choose
-        if not earliest <= at <= latest:
-            raise WrongCallError(f"Choose a time from {earliest:%H:%M} to {latest:%H:%M}.")
-        audit = await write_audit(
-            conn, Audit(now, actor, "choose time", patient.id, {"item": item, "new": f"{at:%H:%M}"})
-        )
-        await patients.set_time(conn, patient.id, item, at, audit=audit)
-        await replan(db, conn, patient, now=now, audit=audit)
+        for item, at in wanted.times.items():
+            _check_time(protocol, item, at)
+        lines = [
+            await _choose_zone(conn, patient, wanted, seen or ZoneAndTimes(), actor=actor, now=now),
+            *await _choose_times(conn, patient, wanted, seen or ZoneAndTimes(), actor=actor, now=now),
+        ]
+        if done := [line for line in lines if line is not None]:
+            await replan(db, conn, patient, now=now, audit=done[-1])
+
+
+def _check_time(protocol: Protocol, item: str, at: time | None) -> None:
+    movable = protocol.movable_items().get(item)
+    if movable is None or movable.patient_may_choose is None:
+        raise NotAllowedError(f"The time of {item} is fixed by the protocol.", "time-fixed")
+    earliest, latest = movable.patient_may_choose
+    if at is None or not earliest <= at <= latest:
+        says = f"Choose a time from {earliest:%H:%M} to {latest:%H:%M}."
+        raise WrongCallError(says, "time-range", earliest=earliest, latest=latest)
+
+
+async def _choose_zone(
+    conn: Connection, patient: Patient, wanted: ZoneAndTimes, seen: ZoneAndTimes, *, actor: Actor, now: datetime
+) -> AuditId | None:
+    held = await patients.zone_of_patient(conn, patient.id)
+    if wanted.zone is None or wanted.zone == held:
+        return None
+    check_zone(wanted.zone)
+    if seen.zone not in (None, held):
+        raise ConflictError
+    line = Audit(now, actor, "choose zone", patient.id, {"old": held, "new": wanted.zone})
+    audit = await write_audit(conn, line)
+    await patients.add_zone(conn, patient.id, since=now, zone=wanted.zone, audit=audit)
+    return audit
+
+
+async def _choose_times(
+    conn: Connection, patient: Patient, wanted: ZoneAndTimes, seen: ZoneAndTimes, *, actor: Actor, now: datetime
+) -> list[AuditId]:
+    chosen = (await patients.enrolment_of(conn, patient)).chosen_times
+    lines = []
+    for item, at in wanted.times.items():
+        held = chosen.get(item)
+        if at is None or at == held:
+            continue
+        if item in seen.times and seen.times[item] != held:
+            raise ConflictError
+        line = Audit(now, actor, "choose time", patient.id, {"item": item, "new": f"{at:%H:%M}"})
+        lines.append(await write_audit(conn, line))
+        await patients.set_time(conn, patient.id, item, at, audit=lines[-1])
+    return lines
 
 
 def chat_of(db: Database, *, sealed: bytes, patient_id: int | None, staff_id: int | None) -> int:

@@ -98,7 +98,7 @@ def allow(actor: Actor, act: Act, patient: Patient | None = None, *, site_id: in
     if foreign or (actor.kind == "patient" and (patient is None or patient.id != actor.id)):
         raise UnknownCodeError("There is no such patient." if patient else "There is no such site.")
     if not may(actor, act):
-        raise NotAllowedError(f"A {actor.role or actor.kind} may not {act}.")
+        raise NotAllowedError(f"A {actor.role or actor.kind} may not {act}.", "role")
 
 
 async def actor_of(db: Database, member: StaffMember) -> Actor:

@@ -66,6 +66,7 @@ class Session:
     session_id: int
     member: StaffMember
     actor: Actor
+    unmarked: bool  # it is a while since `mark_session`
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +260,13 @@ async def session_of(db: Database, *, token: str, now: datetime) -> Session | No
         member = await people.staff_by_id(conn, kept.staff_id) if kept and _holds(kept, now) else None
         if kept is None or member is None or member.disabled_at is not None:
             return None
-        session = Session(kept.id, member, await actor_in(conn, member))
-    if now - kept.seen_at >= _SEEN_EVERY:
-        async with db.write() as conn:
-            await sign_ins.see_session(conn, kept.id, at=now)
-    return session
+        return Session(kept.id, member, await actor_in(conn, member), now - kept.seen_at >= _SEEN_EVERY)
+
+
+async def mark_session(db: Database, *, session_id: int, now: datetime) -> None:
+    """Note that a session is in use; apart from `session_of`, so that who reads need not wait for who writes."""
+    async with db.write() as conn:
+        await sign_ins.see_session(conn, session_id, at=now)
 
 
 def _holds(kept: KeptSession, now: datetime) -> bool:
@@ -280,12 +283,13 @@ async def sign_out(db: Database, *, token: str, now: datetime) -> None:
         await sign_ins.end_session(conn, kept.id, at=now, audit=await write_audit(conn, line))
 
 
-async def reset_passphrase(
-    db: Database, *, code: str, actor: Actor, reason: str | None = None, now: datetime
-) -> None:
+async def reset_passphrase(db: Database, *, code: str, actor: Actor, reason: str, now: datetime) -> None:
     """Forget a member's passphrase: they choose a new one with their next link; sessions and links end."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
+        proof = await people.proof_of(conn, member.id)
+        if proof.passphrase is None and not await sign_ins.has_way_in(conn, member.id, at=now):
+            return
         line = Audit(now, actor, "reset passphrase", details={"code": member.code}, reason=reason)
         audit = await write_audit(conn, line)
         await people.keep_passphrase(conn, member.id, None, audit=audit)

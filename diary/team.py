@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from diary.enrolment import check_zone
-from diary.invites import IssuedInvite, issue_invite
-from diary.roles import Act, allow
+from diary.invites import IssuedInvite, invite_of_form, issue_invite
+from diary.roles import Act, Role, allow
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
+from protocol.typed import check_no_page
 from storage import contacts, people, sign_ins
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
@@ -20,7 +22,10 @@ async def add_site(db: Database, *, code: str, name: str, timezone: str, actor: 
     check_zone(timezone)
     async with db.write() as conn:
         if known := await people.site_by_code(conn, code):
-            raise AlreadyThereError(f"There is a site {known.code} already; choose another code.")
+            if actor.kind == "staff" and (known.name, known.timezone) == (name, timezone):
+                return  # the same form once more
+            says = f"There is a site {known.code} already; choose another code."
+            raise AlreadyThereError(says, "site-there", code=known.code)
         audit = await write_audit(conn, Audit(now, actor, "add site", details={"code": code}))
         await people.add_site(conn, code=code, name=name, timezone=timezone, audit=audit)
 
@@ -32,43 +37,80 @@ async def list_sites(db: Database) -> list[Site]:
 
 
 async def add_staff(
-    db: Database, *, code: str, role: str, sites: Sequence[str], language: str, actor: Actor, now: datetime
+    db: Database,
+    *,
+    code: str,
+    role: str,
+    sites: Sequence[str],
+    language: str,
+    actor: Actor,
+    now: datetime,
+    form: str | None = None,
 ) -> IssuedInvite:
-    """Add a staff member bound to sites (none only for an administrator: every site) and make an invite."""
+    """Add a staff member bound to sites (none only for an administrator: every site) and make an invite.
+
+    `form` names the form it was typed in: sent again with the same in it, it is the same act, with the same invite.
+    """
     allow(actor, Act.MANAGE_TEAM)
+    check_no_page(code)
     if role not in ROLES:
-        raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.")
+        raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.", "role-unknown")
     if not sites and role != "administrator":
-        raise WrongCallError(f"A {role} belongs to a site; name at least one with --site.")
+        raise WrongCallError(f"A {role} belongs to a site; name at least one with --site.", "site-needed")
     async with db.write() as conn:
-        if known := await people.staff_by_code(conn, code):
-            raise AlreadyThereError(f"There is a staff member {known.code} already; choose another code.")
         clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
         _allow_for(actor, frozenset(clinics) or None)
+        if known := await people.staff_by_code(conn, code):
+            again = await invite_of_form(db, conn, code=known.code, staff_id=known.id, form=form, now=now)
+            bound = await people.site_ids_of(conn, known.id)
+            if again is not None and (known.role, bound) == (role, frozenset(clinics)):
+                return again
+            says = f"There is a staff member {known.code} already; choose another code."
+            raise AlreadyThereError(says, "staff-there", code=known.code)
         details = {"code": code, "role": role, "sites": list(clinics.values())}
         audit = await write_audit(conn, Audit(now, actor, "add staff", details=details))
-        await people.add_staff(conn, code=code, role=role, language=language, site_ids=list(clinics), audit=audit)
-    return await invite_staff(db, code=code, actor=actor, now=now)
+        staff_id = await people.add_staff(
+            conn, code=code, role=role, language=language, site_ids=list(clinics), audit=audit
+        )
+        return await issue_invite(db, conn, code=code, staff_id=staff_id, form=form, now=now, audit=audit)
 
 
-async def invite_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> IssuedInvite:
-    """Make a new invite; earlier ones stop working."""
+async def invite_staff(
+    db: Database, *, code: str, actor: Actor, now: datetime, form: str | None = None
+) -> IssuedInvite:
+    """Make a new invite; earlier ones stop working. The same `form` sent again gives the same invite."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
         if member.disabled_at is not None:
-            raise NotAllowedError(f"{member.code} is disabled and cannot be invited.")
+            raise NotAllowedError(f"{member.code} is disabled and cannot be invited.", "disabled", code=member.code)
+        who: Any = {"code": member.code, "staff_id": member.id, "form": form}
+        if (again := await invite_of_form(db, conn, **who, now=now)) is not None:
+            return again
         audit = await write_audit(conn, Audit(now, actor, "invite staff", details={"code": member.code}))
-        return await issue_invite(db, conn, code=member.code, staff_id=member.id, now=now, audit=audit)
+        return await issue_invite(db, conn, **who, now=now, audit=audit)
 
 
-async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime) -> None:
+async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime, reason: str | None = None) -> None:
     """Shut a staff member out at once, of the pages too."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
-        audit = await write_audit(conn, Audit(now, actor, "disable staff", details={"code": member.code}))
+        if member.disabled_at is not None:
+            return
+        await _check_led(conn, member, actor)
+        line = Audit(now, actor, "disable staff", details={"code": member.code}, reason=reason)
+        audit = await write_audit(conn, line)
         await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
         await people.disable_staff(conn, member.id, at=now, audit=audit)
+
+
+async def _check_led(conn: Connection, member: StaffMember, actor: Actor) -> None:
+    """Refuse to leave the pages without an administrator; at the console, where one is added, it may be meant."""
+    if actor.kind != "staff" or member.role != Role.ADMINISTRATOR:
+        return
+    if not await people.is_led_without(conn, member.id):
+        says = f"{member.code} is the last administrator who can sign in; let another one sign in first."
+        raise NotAllowedError(says, "last-administrator", code=member.code)
 
 
 async def list_staff(db: Database) -> list[tuple[StaffMember, list[str]]]:
@@ -120,4 +162,4 @@ def _allow_for(actor: Actor, sites: frozenset[int] | None) -> None:
     """Refuse a change of the team that reaches beyond the actor's own sites."""
     allow(actor, Act.MANAGE_TEAM)
     if not _covers(actor, sites):
-        raise NotAllowedError("An administrator of some sites may not change what concerns others.")
+        raise NotAllowedError("An administrator of some sites may not change what concerns others.", "other-sites")

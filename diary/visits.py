@@ -82,10 +82,11 @@ def _check_correction(history: Sequence[VisitRow], supersedes: int | None, reaso
         if history:
             raise ConflictError
         if reason is not None:
-            raise WrongCallError("A correction names the record it supersedes; a first record does neither.")
+            says = "A correction names the record it supersedes; a first record does neither."
+            raise WrongCallError(says, "superseding")
         return
     if not (reason or "").strip():
-        raise WrongCallError("A correction says why; write a few words.")
+        raise WrongCallError("A correction says why; write a few words.", "reason")
     if supersedes not in {row.id for row in history}:
         raise UnknownCodeError("There is no such record of this visit.")
     if history[-1].id != supersedes:
@@ -123,7 +124,8 @@ def _check_measures(protocol: Protocol, planned: Visit, measured: Mapping[str, f
     measures = {measure.id: measure for measure in protocol.measure}
     for name, value in measured.items():
         if name not in planned.measures:
-            raise WrongCallError(f"{name} is not measured at {planned.name.in_language('en')}.")
+            says = f"{name} is not measured at {planned.name.in_language('en')}."
+            raise WrongCallError(says, "not-measured", measure=name, visit=planned.name)
         _check_value(measures[name], value)
 
 
@@ -132,7 +134,11 @@ def _check_value(measure: Measure, value: float) -> None:
     fits = least <= value <= most and round(value, measure.decimals) == value
     if not fits:
         name, unit = measure.name.in_language("en"), f" {measure.unit}" if measure.unit else ""
-        raise WrongCallError(f"{name} lies from {least:g} to {most:g}{unit}, {_places(measure.decimals)}.")
+        says = f"{name} lies from {least:g} to {most:g}{unit}, {_places(measure.decimals)}."
+        between = {"measure": measure.name, "least": least, "most": most}
+        if measure.decimals:
+            raise WrongCallError(says, "measure-range", **between, decimals=measure.decimals)
+        raise WrongCallError(says, "measure-whole", **between)
 
 
 def _places(decimals: int) -> str:
@@ -143,9 +149,11 @@ def _places(decimals: int) -> str:
 async def _check_day(conn: Connection, patient: Patient, held_on: date, now: datetime) -> None:
     zone = zone_of(await patients.zone_of_patient(conn, patient.id))
     if held_on > now.astimezone(zone).date():
-        raise WrongCallError(f"{held_on} is still to come where the patient lives; check the day.")
+        says = f"{held_on} is still to come where the patient lives; check the day."
+        raise WrongCallError(says, "day-to-come", day=held_on)
     if held_on < patient.added_at.astimezone(zone).date() - _EARLIEST:
-        raise WrongCallError(f"{held_on} lies more than a year before {patient.code} was added; check the day.")
+        says = f"{held_on} lies more than a year before {patient.code} was added; check the day."
+        raise WrongCallError(says, "day-too-early", day=held_on, code=patient.code)
 
 
 def _below(protocol: Protocol, planned: Visit, measured: Mapping[str, float]) -> str | None:

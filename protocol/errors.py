@@ -2,7 +2,12 @@
 
 
 class DaybookError(Exception):
-    """Daybook could not do this; edges show the message and nothing else."""
+    """Daybook could not do this; edges show the message, or their own sentence for `key` with `values` in it."""
+
+    def __init__(self, says: str = "", key: str = "", **values: object) -> None:
+        self.key = key
+        self.values = values
+        super().__init__(says)
 
 
 class WrongCallError(DaybookError):
@@ -33,8 +38,13 @@ class AlreadyThereError(DaybookError):
 class ConflictError(DaybookError):
     """What was to be changed is no longer what its changer saw; nothing was changed."""
 
-    def __init__(self) -> None:
-        super().__init__("This was changed meanwhile by somebody else; look again, then change it.")
+    def __init__(
+        self,
+        says: str = "This was changed meanwhile by somebody else; look again, then change it.",
+        key: str = "changed",
+        **values: object,
+    ) -> None:
+        super().__init__(says, key, **values)
 
 
 class NotAllowedError(DaybookError):

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from datetime import time, timedelta
 from typing import Annotated, Final, Literal, Self
-from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from protocol.values import Duration, Identifier, Text, Wall
+from protocol.values import Duration, Identifier, Text, Wall, is_zone
 
 NOON: Final = time(12)
 
@@ -55,7 +54,7 @@ class Trial(_Part):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
+        if not is_zone(zone):
             raise ValueError(f'"{zone}" is not an IANA time zone; write one such as "Africa/Cairo"')
         return zone
 

@@ -3,6 +3,7 @@
 import re
 from datetime import time, timedelta
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Field, PlainSerializer, RootModel, WithJsonSchema
 
@@ -26,6 +27,11 @@ def format_duration(value: timedelta) -> str:
     minutes = int(value.total_seconds() // 60)
     hours, minutes = divmod(minutes, 60)
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or not hours else "")
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether a name is an IANA time zone; two are in the lists of some machines and are no place's."""
+    return name in available_timezones() - {"Factory", "localtime"}
 
 
 def parse_wall(value: Any) -> time:

@@ -95,6 +95,12 @@ async def trail_of_patient(conn: Connection, patient_id: int) -> list[TrailLine]
     return [TrailLine.of(row) for row in await conn.execute(_NEWEST_FIRST.where(_a.c.patient_id == patient_id))]
 
 
+async def last_reason(conn: Connection, patient_id: int, verb: str) -> str | None:
+    """Why this was last done about a patient."""
+    lines = select(_a.c.reason).where(_a.c.patient_id == patient_id, _a.c.verb == verb)
+    return (await conn.execute(lines.order_by(_a.c.id.desc()).limit(1))).scalar_one_or_none()
+
+
 async def trail_lines(
     conn: Connection,
     *,

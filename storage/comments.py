@@ -39,9 +39,9 @@ async def add_comment(
     await conn.execute(insert_once(conn, _c), {**values, "audit_id": audit})
 
 
-async def is_written(conn: Connection, form: str) -> bool:
-    """Tell whether a form has made its comment already."""
-    return (await conn.execute(select(_c.c.id).where(_c.c.form == form))).first() is not None
+async def text_of_form(conn: Connection, form: str) -> str | None:
+    """What was written in a form, if anything was."""
+    return (await conn.execute(select(_c.c.text).where(_c.c.form == form))).scalar_one_or_none()
 
 
 async def comments_of(conn: Connection, patient_id: int) -> list[Comment]:

@@ -74,6 +74,15 @@ async def disable_staff(conn: Connection, staff_id: int, *, at: datetime, audit:
     await conn.execute(delete(tables.contacts).where(tables.contacts.c.staff_id == staff_id))
 
 
+async def is_led_without(conn: Connection, staff_id: int) -> bool:
+    """Tell whether somebody else is an administrator of every site and can sign in."""
+    s, b = tables.staff, tables.staff_sites
+    bound = select(b.c.site_id).where(b.c.staff_id == s.c.id)
+    others = select(s.c.id).where(s.c.role == "administrator", s.c.id != staff_id, ~bound.exists())
+    able = others.where(s.c.disabled_at.is_(None), s.c.passphrase.is_not(None))
+    return (await conn.execute(able.limit(1))).first() is not None
+
+
 async def staff_members(conn: Connection) -> list[StaffMember]:
     """Everybody of the team, by code."""
     return [StaffMember.of(row) for row in await conn.execute(select(*_STAFF).order_by(tables.staff.c.code))]

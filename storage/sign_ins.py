@@ -38,6 +38,7 @@ class KeptSession(Record):
 
 _l = tables.sign_in_links
 _s = tables.sessions
+_OF_USE = _l.c.used_at.is_(None) | _l.c.browser_hash.is_not(None)
 _AT = bindparam("at", type_=Instant)
 _HASHES: Any = bindparam("hashes", expanding=True)
 _LINK = select(*columns_of(KeptLink, _l))
@@ -103,10 +104,9 @@ async def use_ticket(conn: Connection, link_id: int, *, at: datetime, audit: Aud
 
 async def end_links(conn: Connection, staff_id: int, *, at: datetime, audit: AuditId) -> None:
     """Make a member's links, and the tickets they were exchanged for, useless."""
-    of_use = _l.c.used_at.is_(None) | _l.c.browser_hash.is_not(None)
     await conn.execute(
         update(_l)
-        .where(_l.c.staff_id == staff_id, _l.c.expires_at > at, of_use)
+        .where(_l.c.staff_id == staff_id, _l.c.expires_at > at, _OF_USE)
         .values(expires_at=at, audit_id=audit)
     )
 
@@ -150,6 +150,13 @@ async def end_session(
 ) -> None:
     """End one session."""
     await conn.execute(update(_s).where(_s.c.id == session_id, _s.c.ended_at.is_(None)).values(ended_at=at))
+
+
+async def has_way_in(conn: Connection, staff_id: int, *, at: datetime) -> bool:
+    """Tell whether a member has a session, or a link or ticket that could become one."""
+    links = select(_l.c.id).where(_l.c.staff_id == staff_id, _l.c.expires_at > at, _OF_USE)
+    sessions = select(_s.c.id).where(_s.c.staff_id == staff_id, _s.c.ended_at.is_(None))
+    return (await conn.execute(links.union_all(sessions).limit(1))).first() is not None
 
 
 async def shut_out(conn: Connection, staff_id: int, *, at: datetime, audit: AuditId) -> None:

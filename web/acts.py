@@ -1,24 +1,25 @@
 """What staff do about a patient: each act a form of its own, with the reason it takes and the verb it calls."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Final
 
 from starlette.responses import Response
 
 from diary import PatientStatus, Slot
 from diary.answers import TAKEN, Answer, Recorded, Verdict, correct_entry, enter_answer, not_taken, scored
-from diary.enrolment import change_status, erase_patient, move_phase, stop_use
-from diary.joining import choose_time, choose_zone
+from diary.enrolment import change_status, check_still_in, erase_patient, move_effect, move_phase, stop_use
+from diary.joining import ZoneAndTimes, choose_zone_and_times
 from diary.roles import Act
 from protocol.calendar import zone_of
-from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
-from protocol.values import format_wall
+from protocol.errors import ConflictError, UnknownCodeError
 from reports.record import Line, Record, record
 from web.asked import Asked
-from web.forms import Form, NotUnderstoodError, Shown, day_in, needed, wall_in
+from web.forms import Form, Shown, ask_first, day_in, id_in, needed, strange_day, wall_in
+from web.numbers import number_of
 from web.pages import Page
-from web.words import Words
+from web.refusals import NotUnderstoodError
+from web.words import day
 
 SOURCES: Final = ("phone", "paper", "visit")
 _AT: Final = "/patients/{code}"
@@ -34,45 +35,71 @@ def _back(asked: Asked, shown: Shown, done: str) -> Response:
     return asked.go(f"/patients/{shown['code']}", done=done)
 
 
-def _unchanged(asked: Asked, name: str, now_is: str) -> None:
-    """Refuse a change to something that is not any more what the form began with: somebody else was there."""
-    if asked.typed(f"was-{name}") not in ("", now_is):
-        raise ConflictError
+async def _inside(asked: Asked) -> Shown:
+    """The patient, for what makes sense only while they take part."""
+    shown = await _patient(asked)
+    check_still_in(shown["record"].patient)
+    return shown
 
 
 async def _move(asked: Asked, shown: Shown) -> Response:
     found: Record = shown["record"]
-    phase, start = needed(asked, "phase"), day_in(asked, "start")
-    if phase not in found.phase_starts:
-        raise UnknownCodeError(phase)
-    if found.phase_starts[phase] != start:
-        _unchanged(asked, phase, found.phase_starts[phase].isoformat())
-        await move_phase(
-            asked.db,
-            code=shown["code"],
-            phase=phase,
-            start=start,
-            actor=asked.actor,
-            reason=needed(asked, "reason"),
-            now=asked.now,
-        )
+    phase, start, reason = needed(asked, "phase"), day_in(asked, "start"), needed(asked, "reason")
+    seen = day_in(asked, was) if asked.typed(was := f"was-{phase}") else found.phase_starts.get(phase)
+    # A move that is done already, or that somebody forestalled, has nothing to ask.
+    if found.phase_starts.get(phase) == seen != start:
+        ask_first(asked, await _effects(asked, found, phase, start), about=f"{phase} {start}")
+    await move_phase(
+        asked.db,
+        code=shown["code"],
+        phase=phase,
+        start=start,
+        actor=asked.actor,
+        reason=reason,
+        now=asked.now,
+        seen=seen,
+    )
     return _back(asked, shown, "moved")
+
+
+async def _effects(asked: Asked, found: Record, phase: str, start: date) -> list[str]:
+    """What a move would do to this phase, to those after it, and to how long each is."""
+    words = asked.words
+    names = {part.id: part.name.in_language(words.language) for part in found.protocol.phase}
+    lengths = await move_effect(asked.db, code=found.patient.code, phase=phase, start=start, actor=asked.actor)
+    shift, moved = start - found.phase_starts[phase], list(names)[list(names).index(phase) :]
+    effects = strange_day(asked, start, zone=found.zone)
+    for one in moved:
+        held, then = found.phase_starts[one], found.phase_starts[one] + shift
+        effects.append(words("sure.begins", phase=names[one], then=day(words, then), before=day(words, held)))
+    for length in lengths:
+        key = "sure.longer" if length.days_then > length.days_now else "sure.shorter"
+        effects.append(words(key, phase=names[length.phase], before=length.days_now, then=length.days_then))
+    return effects
 
 
 async def _times(asked: Asked, shown: Shown) -> Response:
     """Zone and times of day; only what differs is changed."""
     found: Record = shown["record"]
-    patient_id, actor, now = found.patient.id, asked.actor, asked.now
-    zone = needed(asked, "zone")
-    if zone != found.zone:
-        _unchanged(asked, "zone", found.zone)
-        await choose_zone(asked.db, patient_id=patient_id, zone=zone, actor=actor, now=now)
-    for item in found.protocol.movable_items():
-        before = found.chosen_times.get(item)
-        if asked.typed(f"time-{item}") and (at := wall_in(asked, f"time-{item}")) != before:
-            _unchanged(asked, f"time-{item}", format_wall(before) if before else "-")
-            await choose_time(asked.db, patient_id=patient_id, item=item, at=at, actor=actor, now=now)
+    items = [item for item in found.protocol.movable_items() if asked.typed(f"time-{item}")]
+    known = [item for item in items if asked.typed(f"was-time-{item}")]
+    await choose_zone_and_times(
+        asked.db,
+        patient_id=found.patient.id,
+        wanted=ZoneAndTimes(needed(asked, "zone"), {item: wall_in(asked, f"time-{item}") for item in items}),
+        seen=ZoneAndTimes(
+            asked.typed("was-zone") or None,
+            {item: _wall_or_none(asked, f"was-time-{item}") for item in known},
+        ),
+        actor=asked.actor,
+        now=asked.now,
+    )
     return _back(asked, shown, "times")
+
+
+def _wall_or_none(asked: Asked, name: str) -> time | None:
+    """A time of day, or the "-" of the form where none was chosen."""
+    return None if asked.typed(name) == "-" else wall_in(asked, name)
 
 
 def _status(status: PatientStatus) -> Form:
@@ -91,7 +118,7 @@ def _status(status: PatientStatus) -> Form:
 
     name = _STATUS_ACTS[status]
     right = Act.WITHDRAW if status is PatientStatus.WITHDRAWN else Act.CHANGE_STATUS
-    return Form(f"{_AT}/{name}", right, "act_reason.html", _with_act(name), do)
+    return Form(f"{_AT}/{name}", right, "act_reason.html", _with_act(name, inside=name != "withdraw"), do)
 
 
 _STATUS_ACTS: Final = {
@@ -116,11 +143,11 @@ async def _erase(asked: Asked, shown: Shown) -> Response:
     return _back(asked, shown, "erase")
 
 
-def _with_act(name: str) -> Callable[[Asked], Awaitable[Shown]]:
+def _with_act(name: str, *, inside: bool = False) -> Callable[[Asked], Awaitable[Shown]]:
     """The patient, and which act it is, for the form that only asks why."""
 
     async def shown(asked: Asked) -> Shown:
-        return {**await _patient(asked), "act": name}
+        return {**await (_inside if inside else _patient)(asked), "act": name}
 
     return shown
 
@@ -140,9 +167,10 @@ def _answer_in(asked: Asked, slot: Slot) -> Answer:
     """The answer that was chosen: a score, taken, or not taken with a reason."""
     given = needed(asked, "answer")
     if slot.kind == "rating":
-        if not given.isascii() or not given.isdigit():
+        score = number_of(given, digits=3)
+        if score is None:
             raise NotUnderstoodError("problem.answer")
-        return scored(int(given))
+        return scored(score)
     if given == "taken":
         return TAKEN
     if given != "not-taken":
@@ -157,7 +185,7 @@ def _said_at(asked: Asked, zone: str) -> datetime | None:
         return None
     try:
         return datetime.fromisoformat(text).replace(tzinfo=zone_of(zone)).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # the year 1 has no yesterday
         raise NotUnderstoodError("problem.day") from None
 
 
@@ -176,44 +204,41 @@ async def _enter(asked: Asked, shown: Shown) -> Response:
         actor=asked.actor,
         now=asked.now,
     )
-    _refused(asked.words, done)
+    _check(done)
     return _back(asked, shown, "entered")
 
 
-def _refused(words: Words, done: Recorded) -> None:
+def _check(done: Recorded) -> None:
     """Say why an answer was not recorded; the same one again is no fault."""
     if done.verdict is Verdict.DIFFERENT:
         raise ConflictError
     if done.verdict not in (Verdict.RECORDED, Verdict.ALREADY):
-        raise WrongCallError(words(f"verdict.{done.verdict}"))
+        raise NotUnderstoodError(f"verdict.{done.verdict}")
 
 
 async def _correct(asked: Asked, shown: Shown) -> Response:
     line: Line = shown["line"]
-    seen = needed(asked, "entry")
-    if not seen.isdigit():
-        raise UnknownCodeError("There is no such entry.")
     done = await correct_entry(
         asked.db,
         code=shown["code"],
         slot_id=line.slot.id,
-        entry_id=int(seen),
+        entry_id=id_in(asked, "entry"),
         answer=_answer_in(asked, line.slot),
         reason=needed(asked, "reason"),
         actor=asked.actor,
         now=asked.now,
     )
-    _refused(asked.words, done)
+    _check(done)
     return _back(asked, shown, "corrected")
 
 
 FORMS: Final = (
-    Form(f"{_AT}/move", Act.MOVE_PHASE, "act_move.html", _patient, _move),
-    Form(f"{_AT}/times", Act.CHANGE_TIMES, "act_times.html", _patient, _times),
+    Form(f"{_AT}/move", Act.MOVE_PHASE, "act_move.html", _inside, _move),
+    Form(f"{_AT}/times", Act.CHANGE_TIMES, "act_times.html", _inside, _times),
     *(_status(status) for status in _STATUS_ACTS),
     Form(f"{_AT}/stop-use", Act.WITHDRAW, "act_reason.html", _with_act("stop-use"), _stop_use),
     Form(f"{_AT}/erase", Act.ERASE, "act_reason.html", _with_act("erase"), _erase),
-    Form(f"{_AT}/slots/{{slot:int}}/enter", Act.ENTER_ANSWER, "act_enter.html", _slot, _enter),
-    Form(f"{_AT}/slots/{{slot:int}}/correct", Act.CORRECT_ANSWER, "act_correct.html", _slot, _correct),
+    Form(f"{_AT}/slots/{{slot:id}}/enter", Act.ENTER_ANSWER, "act_enter.html", _slot, _enter),
+    Form(f"{_AT}/slots/{{slot:id}}/correct", Act.CORRECT_ANSWER, "act_correct.html", _slot, _correct),
 )
 PAGES: Final[tuple[Page, ...]] = tuple(form.page() for form in FORMS)

@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from diary import Database
 from reports.health import complaints, health_of
@@ -47,7 +48,7 @@ def web_app(
     *,
     pages_url: str | None = None,
     sessions: Callable[[], datetime] | None = None,
-) -> Starlette:
+) -> ASGIApp:
     """The routes, on this database and clock; `pages_url` is where staff reach them.
 
     `sessions` is the clock that ends sessions, where the other one is moved by hand.
@@ -72,16 +73,18 @@ def web_app(
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         return plain_page("sign_in_no.html", words, status=status, why=words("problem.ours"))
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/static/{name}", _static),
             *SigningIn(door).routes(),
             *door.routes(PAGES),
         ],
-        middleware=[Middleware(Guard, https=door.https), Middleware(GZipMiddleware, minimum_size=2000)],
+        middleware=[Middleware(GZipMiddleware, minimum_size=2000)],
         exception_handlers={HTTPException: http_problem, Exception: last_resort},
     )
+    # Around it all: among Starlette's own middleware it would stand inside of what answers the last errors.
+    return Guard(app, https=door.https)
 
 
 async def _static(request: Request) -> Response:

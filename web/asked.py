@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from diary import Actor, Database, StaffMember
 from diary.roles import Act, may
 from protocol.calendar import zone_of
+from web.numbers import number_of
 from web.words import Words, instant, languages, percent, points
 
 _ICON: Final = (files("web") / "static" / "icon.svg").read_text(encoding="utf-8")
@@ -66,7 +67,7 @@ class Asked:
     def page_number(self) -> int:
         """The page of a long list; what cannot be read is the first."""
         text = self.query("page")
-        return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1  # noqa: PLR2004
+        return max(1, number_of(text, digits=6) or 1)
 
     def may(self, act: Act) -> bool:
         """Tell whether whoever asks may do this."""

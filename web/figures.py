@@ -14,6 +14,7 @@ from reports.health import outages
 from reports.site import adherence_page
 from reports.trail import trail
 from web.asked import Asked
+from web.numbers import ID_DIGITS, number_of
 from web.pages import Page
 from web.today import zone_for
 
@@ -57,7 +58,7 @@ async def _trail(asked: Asked) -> Response:
         code=asked.query("code") or None,
         staff=asked.query("staff") or None,
         verb=asked.query("verb") or None,
-        before_id=int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None,  # noqa: PLR2004
+        before_id=number_of(before, digits=ID_DIGITS),
     )
     return asked.page("trail.html", lines=lines, zone=await zone_for(asked))
 

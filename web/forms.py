@@ -1,29 +1,27 @@
 """A form on a page of its own: shown with what holds now, shown again with what was typed when it is refused."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from starlette.responses import Response
 
 from diary.roles import Act
-from protocol.errors import ConflictError, DaybookError, NotAllowedError, UnknownCodeError, WrongCallError
-from protocol.typed import DAY_TOO_FAR, FIRST_DAY, code_of, is_plain
+from protocol.calendar import zone_of
+from protocol.errors import ConflictError, DaybookError, UnknownCodeError
+from protocol.typed import DAY_TOO_FAR, FIRST_DAY, code_of, plain_of
 from protocol.values import parse_wall
 from web.asked import Asked
+from web.numbers import ID_DIGITS, number_of
 from web.pages import Page
+from web.refusals import NotSureError, NotUnderstoodError, said
+from web.words import day
 
 Shown: TypeAlias = Mapping[str, Any]
 
-
-class NotUnderstoodError(WrongCallError):
-    """A field that cannot be read; `key` is the catalogue's sentence about it."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        super().__init__(key)
+_FAR: Final = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,51 +48,41 @@ class Form:
             return await self.do(asked, shown)
         except UnknownCodeError:
             raise
+        except NotSureError as doubt:
+            status = HTTPStatus.UNPROCESSABLE_ENTITY
+            return asked.page(self.template, status=status, problem=None, doubt=doubt, **await self.shown(asked))
         except DaybookError as error:
             status = HTTPStatus.CONFLICT if isinstance(error, ConflictError) else HTTPStatus.UNPROCESSABLE_ENTITY
             # What holds now is read again: after a conflict it is not what the form began with.
-            return asked.page(self.template, status=status, problem=_said(asked, error), **await self.shown(asked))
-
-
-def _said(asked: Asked, error: DaybookError) -> str:
-    match error:
-        case NotUnderstoodError(key=key):
-            return asked.words(key)
-        case ConflictError():
-            return asked.words("problem.changed")
-        case NotAllowedError() | DaybookError():
-            return str(error)
+            return asked.page(
+                self.template, status=status, problem=said(asked.words, error), **await self.shown(asked)
+            )
 
 
 def needed(asked: Asked, name: str) -> str:
     """A field that must not be empty."""
-    text = asked.typed(name)
+    text = plain_of(asked.typed(name))
+    if text is None:
+        raise NotUnderstoodError("problem.plain")
     if not text:
         raise NotUnderstoodError(f"needed.{name}")
-    if not is_plain(text):
-        raise NotUnderstoodError("problem.plain")
     return text
 
 
 def code_in(asked: Asked, name: str = "code") -> str:
     """A new code of a patient, a site or a staff member."""
-    try:
-        return code_of(needed(asked, name))
-    except NotUnderstoodError:
-        raise
-    except WrongCallError:
-        raise NotUnderstoodError("problem.code") from None
+    return code_of(needed(asked, name))
 
 
 def day_in(asked: Asked, name: str) -> date:
     """A day as browsers send it, 2026-11-24."""
     try:
-        day = date.fromisoformat(needed(asked, name))
+        found = date.fromisoformat(needed(asked, name))
     except ValueError:
         raise NotUnderstoodError("problem.day") from None
-    if not FIRST_DAY <= day < DAY_TOO_FAR:
+    if not FIRST_DAY <= found < DAY_TOO_FAR:
         raise NotUnderstoodError("problem.day")
-    return day
+    return found
 
 
 def wall_in(asked: Asked, name: str) -> time:
@@ -103,3 +91,25 @@ def wall_in(asked: Asked, name: str) -> time:
         return parse_wall(needed(asked, name))
     except ValueError:
         raise NotUnderstoodError("problem.time") from None
+
+
+def id_in(asked: Asked, name: str) -> int:
+    """The id of something a form was about; one that cannot be any is as unknown as one that is not there."""
+    found = number_of(asked.typed(name), digits=ID_DIGITS)
+    if found is None:
+        raise UnknownCodeError("There is no such thing.")
+    return found
+
+
+def ask_first(asked: Asked, effects: Sequence[str], *, about: str) -> None:
+    """Show what would follow before it is done; a yes is good only for what it was said to."""
+    if effects and asked.typed("sure") != about:
+        raise NotSureError(effects, about)
+
+
+def strange_day(asked: Asked, start: date, *, zone: str) -> list[str]:
+    """What is strange about a first day, in words, if anything is."""
+    today = asked.now.astimezone(zone_of(zone)).date()
+    if start < today:
+        return [asked.words("sure.past", day=day(asked.words, start))]
+    return [asked.words("sure.far", day=day(asked.words, start))] if start > today + _FAR else []

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from diary import Keys
+from web.numbers import number_of
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -67,14 +68,21 @@ class TooOften:
         self._tries: dict[str, deque[datetime]] = {}
 
     def __call__(self, who: str, *, now: datetime) -> bool:
-        """Count a try and tell whether it is one too many."""
+        """Tell whether a try is one too many, and count it where it is not."""
+        if self.reached(who, now=now):
+            return True
+        self.count(who, now=now)
+        return False
+
+    def reached(self, who: str, *, now: datetime) -> bool:
+        """Tell whether there were as many as may be."""
         for key in [key for key, tries in self._tries.items() if tries[-1] <= now - self._within]:
             del self._tries[key]
-        tries = self._tries.setdefault(who, deque(maxlen=self._most + 1))
-        while tries and tries[0] <= now - self._within:
-            tries.popleft()
-        tries.append(now)
-        return len(tries) > self._most
+        return sum(at > now - self._within for at in self._tries.get(who, ())) >= self._most
+
+    def count(self, who: str, *, now: datetime) -> None:
+        """Count a try."""
+        self._tries.setdefault(who, deque(maxlen=self._most)).append(now)
 
 
 def csrf_of(keys: Keys, session: str) -> str:
@@ -103,8 +111,8 @@ def comes_from_here(request: Request, pages_url: str | None) -> bool:
 
 async def form_of(request: Request) -> FormData:
     """The fields of a form, read up to a limit and without files."""
-    length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > _LARGEST_FORM:
+    length = number_of(request.headers.get("content-length", ""), digits=9)
+    if length is None or length > _LARGEST_FORM:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
         return await request.form(max_files=0, max_fields=200)

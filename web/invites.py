@@ -23,7 +23,7 @@ class Card:
 
 
 async def invite_page(asked: Asked, made: IssuedInvite, *, language: str, back: str, zone: str = "UTC") -> Response:
-    """Show an invite once, in the language of whom it is for; loading the page anew makes a new one."""
+    """Show an invite in the language of whom it is for; the same form sent again shows the same."""
     names = await bot_usernames(asked.db)
     link = f"https://t.me/{names[-1]}?start={made.token}" if names else None
     picture = segno.make(link, error="m").svg_inline(scale=6, svgclass="qr", lineclass=None) if link else None

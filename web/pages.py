@@ -1,12 +1,15 @@
 """The addresses of the staff pages: which act opens each, and what stands between a request and its answer."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, TypeAlias
+from urllib.parse import quote
 
 import structlog
+from starlette.background import BackgroundTask, BackgroundTasks
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -14,15 +17,18 @@ from starlette.routing import Route
 from diary import Database
 from diary.arrivals import may_pass
 from diary.roles import Act
-from diary.signing_in import Session, session_of
+from diary.signing_in import Session, mark_session, session_of
 from protocol.errors import ConflictError, DaybookError, NotAllowedError, UnknownCodeError
 from web.asked import Asked, plain_page
 from web.guard import comes_from_here, csrf_of, form_of, is_csrf
+from web.refusals import said
 from web.words import Words, languages, words_in
 
 log = structlog.get_logger(__name__)
 
 LANGUAGE_COOKIE: Final = "language"
+BACK_COOKIE: Final = "back"
+_BACK_SECONDS: Final = 30 * 60
 _SECRET_FIELDS: Final = frozenset({"csrf", "passphrase", "again"})
 
 Handler: TypeAlias = Callable[[Asked], Awaitable[Response]]
@@ -53,6 +59,7 @@ class Door:
     clock: Callable[[], datetime]
     sessions: Callable[[], datetime]
     pages_url: str | None
+    marking: set[int] = field(default_factory=set)  # sessions whose use is being noted
 
     @property
     def https(self) -> bool:
@@ -61,8 +68,20 @@ class Door:
 
     @property
     def cookie(self) -> str:
-        """The name of the session's cookie; `__Host-` binds it to this host and to HTTPS."""
-        return "__Host-daybook" if self.https else "daybook"
+        """The name of the session's cookie."""
+        return self.cookie_called("daybook")
+
+    def cookie_called(self, name: str) -> str:
+        """A cookie's name; `__Host-` binds it to this host and to HTTPS."""
+        return f"__Host-{name}" if self.https else name
+
+    def keep(self, answer: Response, name: str, value: str, *, seconds: int) -> None:
+        """Leave a cookie with the browser, which no script reads and no other site sends."""
+        answer.set_cookie(name, value, max_age=seconds, path="/", secure=self.https, httponly=True, samesite="lax")
+
+    def forget(self, answer: Response, name: str) -> None:
+        """Take a cookie away."""
+        answer.delete_cookie(name, path="/", secure=self.https, httponly=True, samesite="lax")
 
     def routes(self, pages: Sequence[Page]) -> list[Route]:
         """The addresses as Starlette takes them."""
@@ -70,20 +89,72 @@ class Door:
 
     def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
+            token = request.cookies.get(self.cookie, "")
+            # Read first: whatever happens from here on, what was typed can be shown again.
+            request.state.form = await form_of(request) if request.method == "POST" else FormData()
             try:
-                token = request.cookies.get(self.cookie, "")
                 session = await session_of(self.db, token=token, now=self.sessions()) if token else None
             except Exception as error:
                 if not may_pass(error):
                     raise
-                return plain_page(
-                    "busy.html", self.words(request), status=HTTPStatus.SERVICE_UNAVAILABLE, fields=()
-                )
+                return self._busy(request, token)
             if session is None:
-                return _to_sign_in(request)
-            return await self._answer(page, request, session, token)
+                return self._signed_out(page, request)
+            answered = await self._answer(page, request, session, token)
+            return self._marked(answered, session) if session.unmarked else answered
 
         return answer
+
+    def _is_own(self, request: Request, token: str) -> bool:
+        """Whether a form was sent from these pages, by this session."""
+        given = str(request.state.form.get("csrf", ""))
+        return comes_from_here(request, self.pages_url) and is_csrf(self.db.keys, token, given)
+
+    def _busy(self, request: Request, token: str) -> Response:
+        """The database cannot even say who asks; a form of theirs can be sent again, which asks anew."""
+        own = request.method == "POST" and self._is_own(request, token)
+        return plain_page(
+            "busy.html",
+            self.words(request),
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            path=request.url.path,
+            csrf=csrf_of(self.db.keys, token),
+            fields=fields_of(request.state.form) if own else (),
+            again=own,
+        )
+
+    def _signed_out(self, page: Page, request: Request) -> Response:
+        """To the sign-in, and from there back; what was typed is shown, to be copied, and kept nowhere."""
+        if request.headers.get("hx-request"):
+            return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/sign-in"})
+        typed = fields_of(request.state.form) if comes_from_here(request, self.pages_url) else []
+        answer: Response = RedirectResponse("/sign-in", status_code=HTTPStatus.SEE_OTHER)
+        if typed:
+            words = self.words(request)
+            answer = plain_page("signed_out.html", words, status=HTTPStatus.FORBIDDEN, fields=typed)
+        query = f"?{request.url.query}" if request.url.query else ""
+        back = f"{request.url.path}{query}" if page.get else "/"
+        self.keep(answer, self.cookie_called(BACK_COOKIE), quote(back), seconds=_BACK_SECONDS)
+        return answer
+
+    def _marked(self, answered: Response, session: Session) -> Response:
+        """Note the session's use when the answer is out: a page that is only read waits for nobody who writes."""
+        tasks = [answered.background, BackgroundTask(self._mark, session.session_id)]
+        answered.background = BackgroundTasks([task for task in tasks if task is not None])
+        return answered
+
+    async def _mark(self, session_id: int) -> None:
+        if session_id in self.marking:
+            return
+        self.marking.add(session_id)
+        try:
+            await mark_session(self.db, session_id=session_id, now=self.sessions())
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            log.warning("session_not_marked", error=type(error).__name__)
+        finally:
+            self.marking.discard(session_id)
 
     async def _answer(self, page: Page, request: Request, session: Session, token: str) -> Response:
         asked = Asked(
@@ -95,11 +166,9 @@ class Door:
             words=self.words(request, session.member.language),
             csrf=csrf_of(self.db.keys, token),
         )
-        if request.method == "POST":
-            request.state.form = await form_of(request)
-            sent_from_here = comes_from_here(request, self.pages_url)
-            if not sent_from_here or not is_csrf(self.db.keys, token, asked.typed("csrf")):
-                return _problem(asked, "problem.form", HTTPStatus.FORBIDDEN)
+        if request.method == "POST" and not self._is_own(request, token):
+            typed = fields_of(asked.form) if comes_from_here(request, self.pages_url) else []
+            return _problem(asked, "problem.form", HTTPStatus.FORBIDDEN, typed)
         if not asked.may(page.acts["GET" if request.method == "HEAD" else request.method]):
             return _problem(asked, "problem.role", HTTPStatus.FORBIDDEN)
         handler = page.post if request.method == "POST" else page.get
@@ -121,11 +190,13 @@ async def _kept(asked: Asked, handler: Handler) -> Response:
     except UnknownCodeError:
         return _problem(asked, "problem.unknown", HTTPStatus.NOT_FOUND)
     except DaybookError as error:
-        return _again(asked, str(error), _STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY))
+        return _again(asked, said(asked.words, error), _STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY))
     except Exception as error:
         if may_pass(error):
             log.warning("page_waits_for_database", error=type(error).__name__)
-            return asked.page("busy.html", status=HTTPStatus.SERVICE_UNAVAILABLE, fields=_fields(asked))
+            again = asked.request.method == "POST"
+            unavailable = HTTPStatus.SERVICE_UNAVAILABLE
+            return asked.page("busy.html", status=unavailable, fields=fields_of(asked.form), again=again)
         log.exception("page_failed", path=asked.request.scope["path"], error=type(error).__name__)
         return _problem(asked, "problem.ours", HTTPStatus.INTERNAL_SERVER_ERROR)
 
@@ -133,22 +204,16 @@ async def _kept(asked: Asked, handler: Handler) -> Response:
 _STATUS: Final = {NotAllowedError: HTTPStatus.FORBIDDEN, ConflictError: HTTPStatus.CONFLICT}
 
 
-def _problem(asked: Asked, key: str, status: HTTPStatus) -> Response:
-    return asked.page("problem.html", status=status, problem=asked.words(key), fields=())
+def _problem(asked: Asked, key: str, status: HTTPStatus, fields: Sequence[tuple[str, str]] = ()) -> Response:
+    return asked.page("problem.html", status=status, problem=asked.words(key), fields=fields)
 
 
 def _again(asked: Asked, problem: str, status: HTTPStatus) -> Response:
     """What an error of the diary says, with what was typed in sight."""
-    return asked.page("problem.html", status=status, problem=problem, fields=_fields(asked))
+    return asked.page("problem.html", status=status, problem=problem, fields=fields_of(asked.form))
 
 
-def _fields(asked: Asked) -> list[tuple[str, str]]:
-    """What was typed, to be sent again with one tap."""
-    typed = asked.form.multi_items()
+def fields_of(form: FormData) -> list[tuple[str, str]]:
+    """What was typed and may be shown again."""
+    typed = form.multi_items()
     return [(name, value) for name, value in typed if isinstance(value, str) and name not in _SECRET_FIELDS]
-
-
-def _to_sign_in(request: Request) -> Response:
-    if request.headers.get("hx-request"):
-        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/sign-in"})
-    return RedirectResponse("/sign-in", status_code=HTTPStatus.SEE_OTHER)

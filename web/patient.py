@@ -12,9 +12,10 @@ from reports.record import record
 from reports.svg import PainLabels, pain_svg
 from reports.visits import counted, visits_of
 from web.asked import Asked
-from web.forms import Form, NotUnderstoodError, Shown, needed
+from web.forms import Form, Shown, needed
 from web.invites import invite_page
 from web.pages import Page
+from web.refusals import NotUnderstoodError
 
 _AT: Final = "/patients/{code}"
 
@@ -51,7 +52,7 @@ async def _comment(asked: Asked, shown: Shown) -> Response:
 
 async def _invite(asked: Asked) -> Response:
     code = asked.request.path_params["code"]
-    made = await invite_patient(asked.db, code=code, actor=asked.actor, now=asked.now)
+    made = await invite_patient(asked.db, code=code, actor=asked.actor, now=asked.now, form=asked.typed("form"))
     found = await record(asked.db, code, asked.scope, asked.now)
     return await invite_page(
         asked, made, language=found.patient.language, back=f"/patients/{code}", zone=found.zone

@@ -15,8 +15,9 @@ from reports.grid import GridLine, grid_page
 from reports.roster import roster
 from reports.svg import sparkline_svg
 from web.asked import Asked
-from web.forms import Form, NotUnderstoodError, Shown, code_in, day_in, needed
+from web.forms import Form, Shown, ask_first, code_in, day_in, needed, strange_day
 from web.pages import Page
+from web.refusals import NotUnderstoodError
 from web.today import zone_for
 
 # One letter and one class a state: the letter tells what the colour tells.
@@ -112,17 +113,20 @@ async def _new(asked: Asked) -> Shown:
 async def _add(asked: Asked, shown: Shown) -> Response:
     if not shown["sites"]:
         raise NotUnderstoodError("needed.site")
-    code = code_in(asked)
+    code, start, site = code_in(asked), day_in(asked, "start"), needed(asked, "site")
+    zone = next((one.timezone for one in shown["sites"] if one.code == site), "UTC")
+    ask_first(asked, strange_day(asked, start, zone=zone), about=f"{start}")
     await add_patient(
         asked.db,
         code=code,
-        start=day_in(asked, "start"),
-        site=needed(asked, "site"),
+        start=start,
+        site=site,
         protocol_id=shown["protocol_id"],
         timezone=asked.typed("zone") or None,
         language=needed(asked, "language"),
         actor=asked.actor,
         now=asked.now,
+        form=asked.typed("form"),
     )
     return asked.go(f"/patients/{code}", done="added")
 

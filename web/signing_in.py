@@ -1,19 +1,24 @@
 """The way in: a link from the chat, a tap that spends it, a passphrase; and the way out.
 
-A link is only looked at when it is opened, so previews spend nothing. The tap exchanges it for a ticket in a
-cookie, which binds what follows to this browser and keeps the link's secret out of every later address.
+A link is only looked at when it is opened, so previews spend nothing. Opening it leaves a cookie, without which
+nobody can tap, and the tap exchanges it for a ticket in another: what follows is bound to this browser, and the
+link's secret is kept out of every later address.
 """
 
+import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from diary.arrivals import may_pass
 from diary.signing_in import (
+    LINK_LASTS,
     LONGEST,
     SHORTEST_PASSPHRASE,
     check_link,
@@ -26,11 +31,12 @@ from diary.signing_in import (
 from protocol.errors import SignInError
 from web.asked import plain_page
 from web.guard import TooOften, comes_from_here, csrf_of, form_of, is_csrf, who_asks
-from web.pages import LANGUAGE_COOKIE, Door
+from web.pages import BACK_COOKIE, LANGUAGE_COOKIE, Door
 from web.words import languages
 
 _TRIES: Final = 20
 _WITHIN: Final = timedelta(minutes=15)
+_LINK_SECONDS: Final = int(LINK_LASTS.total_seconds())
 _A_YEAR: Final = 365 * 24 * 3600
 
 
@@ -39,48 +45,72 @@ class SigningIn:
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self._too_often = TooOften(_TRIES, _WITHIN)
+        self._failures = TooOften(_TRIES, _WITHIN)
 
     def routes(self) -> list[Route]:
         """The addresses as Starlette takes them."""
         return [
-            Route("/sign-in", self._limited(self._ask), methods=["GET"]),
-            Route("/sign-in", self._limited(self._enter), methods=["POST"]),
-            Route("/sign-in/{token}", self._limited(self._look), methods=["GET"]),
-            Route("/sign-in/{token}", self._limited(self._take), methods=["POST"]),
-            Route("/sign-out", self._leave, methods=["POST"]),
+            Route("/sign-in", self._guarded(self._ask), methods=["GET"]),
+            Route("/sign-in", self._guarded(self._enter), methods=["POST"]),
+            Route("/sign-in/{token}", self._guarded(self._look), methods=["GET"]),
+            Route("/sign-in/{token}", self._guarded(self._take), methods=["POST"]),
+            Route("/sign-out", self._guarded(self._leave), methods=["POST"]),
             Route("/language", self._speak, methods=["POST"]),
         ]
 
-    def _limited(
+    def _guarded(
         self, answer: Callable[[Request], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """Answer so many times and no more, and say what is wrong with a link or passphrase."""
+        """Answer forms of these pages, until too many of them failed, and say what is wrong."""
 
-        async def limited(request: Request) -> Response:
-            words = self._door.words(request)
-            if request.method == "POST" and self._too_often(who_asks(request), now=self._door.clock()):
-                too_often = HTTPStatus.TOO_MANY_REQUESTS
-                return plain_page("sign_in_no.html", words, status=too_often, why=words("sign-in.too-often"))
-            if request.method == "POST" and not comes_from_here(request, self._door.pages_url):
-                wrong = HTTPStatus.FORBIDDEN
-                return plain_page("sign_in_no.html", words, status=wrong, why=words("problem.form"))
+        async def guarded(request: Request) -> Response:
+            sent, words = request.method == "POST", self._door.words(request)
+            if sent and not comes_from_here(request, self._door.pages_url):
+                return self._no(request, words("problem.form"))
+            if sent and self._failures.reached(who_asks(request), now=self._door.clock()):
+                return self._no(request, words("sign-in.too-often"), status=HTTPStatus.TOO_MANY_REQUESTS)
             try:
                 return await answer(request)
             except SignInError as error:
-                why = words(f"sign-in.{error.why}")
-                return plain_page("sign_in_no.html", words, status=HTTPStatus.FORBIDDEN, why=why)
+                self._count(request)
+                return self._no(request, words(f"sign-in.{error.why}"))
+            except Exception as error:
+                if not may_pass(error):
+                    raise
+                back = "/" if request.url.path == "/sign-out" else request.url.path
+                busy = HTTPStatus.SERVICE_UNAVAILABLE
+                return plain_page("busy.html", words, status=busy, path=back, again=False)
 
-        return limited
+        return guarded
+
+    def _no(self, request: Request, why: str, *, status: HTTPStatus = HTTPStatus.FORBIDDEN) -> Response:
+        return plain_page("sign_in_no.html", self._door.words(request), status=status, why=why)
+
+    def _count(self, request: Request) -> None:
+        """Count a failure of whoever guesses; opening a link guesses nothing that a form would not."""
+        if request.method == "POST":
+            self._failures.count(who_asks(request), now=self._door.clock())
 
     async def _look(self, request: Request) -> Response:
-        await check_link(self._door.db, token=request.path_params["token"], now=self._door.clock())
-        return plain_page("sign_in_link.html", self._door.words(request), path=request.url.path)
+        """Show what to tap, and leave a word with this browser: only who opened a link can take it."""
+        token = request.path_params["token"]
+        await check_link(self._door.db, token=token, now=self._door.clock())
+        nonce = request.cookies.get(self._opened_cookie, "") or secrets.token_urlsafe(16)
+        csrf = csrf_of(self._door.db.keys, f"{nonce} {token}")
+        answer = plain_page("sign_in_link.html", self._door.words(request), path=request.url.path, csrf=csrf)
+        self._door.keep(answer, self._opened_cookie, nonce, seconds=_LINK_SECONDS)
+        return answer
 
     async def _take(self, request: Request) -> Response:
-        ticket = await take_link(self._door.db, token=request.path_params["token"], now=self._door.clock())
+        token, nonce = request.path_params["token"], request.cookies.get(self._opened_cookie, "")
+        given = str((await form_of(request)).get("csrf", ""))
+        if not nonce or not is_csrf(self._door.db.keys, f"{nonce} {token}", given):
+            self._count(request)
+            return self._no(request, self._door.words(request)("sign-in.not-here"))
+        ticket = await take_link(self._door.db, token=token, now=self._door.clock())
         answer = RedirectResponse("/sign-in", status_code=HTTPStatus.SEE_OTHER)
-        self._keep(answer, self._ticket_cookie, ticket, seconds=600)
+        self._door.forget(answer, self._opened_cookie)
+        self._door.keep(answer, self._ticket_cookie, ticket, seconds=_LINK_SECONDS)
         return answer
 
     async def _is_in(self, request: Request) -> bool:
@@ -94,7 +124,8 @@ class SigningIn:
         ticket = request.cookies.get(self._ticket_cookie, "")
         words = self._door.words(request)
         if not ticket:
-            return plain_page("sign_in_how.html", words)
+            out = words("sign-in.out") if request.cookies.get(self._door.cookie) else None
+            return plain_page("sign_in_how.html", words, why=out)
         found = await ticket_of(self._door.db, ticket=ticket, now=self._door.clock())
         return self._passphrase(request, code=found.code, chooses=found.chooses, ticket=ticket)
 
@@ -119,7 +150,7 @@ class SigningIn:
         found = await ticket_of(door.db, ticket=ticket, now=door.clock())
         form, words = await form_of(request), door.words(request)
         if not is_csrf(door.db.keys, ticket, str(form.get("csrf", ""))):
-            return plain_page("sign_in_no.html", words, status=HTTPStatus.FORBIDDEN, why=words("problem.form"))
+            return self._no(request, words("problem.form"))
         passphrase = str(form.get("passphrase", ""))
         if found.chooses and passphrase != str(form.get("again", "")):
             return self._passphrase(
@@ -128,11 +159,14 @@ class SigningIn:
         try:
             session = await sign_in(door.db, ticket=ticket, passphrase=passphrase, now=door.clock())
         except SignInError as error:
+            self._count(request)
             why = words(f"sign-in.{error.why}", shortest=SHORTEST_PASSPHRASE)
             return self._passphrase(request, code=found.code, chooses=found.chooses, ticket=ticket, why=why)
-        answer = RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER)
-        answer.delete_cookie(self._ticket_cookie, path="/", secure=door.https, httponly=True, samesite="lax")
-        self._keep(answer, door.cookie, session, seconds=int(LONGEST.total_seconds()))
+        back = unquote(request.cookies.get(self._back_cookie, "/"))
+        answer = RedirectResponse(_inside(back), status_code=HTTPStatus.SEE_OTHER)
+        for spent in (self._ticket_cookie, self._back_cookie):
+            door.forget(answer, spent)
+        door.keep(answer, door.cookie, session, seconds=int(LONGEST.total_seconds()))
         return answer
 
     async def _leave(self, request: Request) -> Response:
@@ -141,24 +175,32 @@ class SigningIn:
         if token and is_csrf(self._door.db.keys, token, str(form.get("csrf", ""))):
             await sign_out(self._door.db, token=token, now=self._door.clock())
         answer = RedirectResponse("/sign-in", status_code=HTTPStatus.SEE_OTHER)
-        answer.delete_cookie(self._door.cookie, path="/", secure=self._door.https, httponly=True, samesite="lax")
+        for gone in (self._door.cookie, self._back_cookie):
+            self._door.forget(answer, gone)
         return answer
 
     async def _speak(self, request: Request) -> Response:
         """Choose the pages' language: no secret, so it needs no session."""
         form = await form_of(request)
         language, back = str(form.get("language", "")), str(form.get("back", "/"))
-        inside = back.startswith("/") and not back.startswith(("//", "/\\"))
-        answer = RedirectResponse(back if inside else "/", status_code=HTTPStatus.SEE_OTHER)
+        answer = RedirectResponse(_inside(back), status_code=HTTPStatus.SEE_OTHER)
         if language in languages() and comes_from_here(request, self._door.pages_url):
-            self._keep(answer, LANGUAGE_COOKIE, language, seconds=_A_YEAR)
+            self._door.keep(answer, LANGUAGE_COOKIE, language, seconds=_A_YEAR)
         return answer
 
     @property
     def _ticket_cookie(self) -> str:
-        return "__Host-ticket" if self._door.https else "ticket"
+        return self._door.cookie_called("ticket")
 
-    def _keep(self, answer: Response, name: str, value: str, *, seconds: int) -> None:
-        answer.set_cookie(
-            name, value, max_age=seconds, path="/", secure=self._door.https, httponly=True, samesite="lax"
-        )
+    @property
+    def _opened_cookie(self) -> str:
+        return self._door.cookie_called("opened")
+
+    @property
+    def _back_cookie(self) -> str:
+        return self._door.cookie_called(BACK_COOKIE)
+
+
+def _inside(path: str) -> str:
+    """A path of these pages; anything that leads elsewhere is the first page."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"

@@ -6,7 +6,16 @@ from starlette.responses import Response
 
 from diary.roles import Act, Role
 from diary.signing_in import reset_passphrase
-from diary.team import add_site, add_staff, disable_staff, invite_staff, list_sites, list_staff
+from diary.team import (
+    add_site,
+    add_staff,
+    code_of_staff,
+    disable_staff,
+    id_of_staff,
+    invite_staff,
+    list_sites,
+    list_staff,
+)
 from web.asked import Asked
 from web.forms import Form, Shown, code_in, needed
 from web.invites import invite_page
@@ -39,6 +48,7 @@ async def _add(asked: Asked, _shown: Shown) -> Response:
         language=needed(asked, "language"),
         actor=asked.actor,
         now=asked.now,
+        form=asked.typed("form"),
     )
     return await invite_page(asked, made, language=asked.typed("language"), back="/team")
 
@@ -56,16 +66,19 @@ async def _add_site(asked: Asked, _shown: Shown) -> Response:
 
 
 async def _member(asked: Asked) -> Shown:
-    return {"code": asked.request.path_params["code"]}
+    staff_id = await id_of_staff(asked.db, code=asked.request.path_params["code"], actor=asked.actor)
+    return {"code": await code_of_staff(asked.db, staff_id)}
 
 
 async def _invite(asked: Asked) -> Response:
-    made = await invite_staff(asked.db, code=asked.request.path_params["code"], actor=asked.actor, now=asked.now)
+    code, form = asked.request.path_params["code"], asked.typed("form")
+    made = await invite_staff(asked.db, code=code, actor=asked.actor, now=asked.now, form=form)
     return await invite_page(asked, made, language=asked.words.language, back="/team")
 
 
 async def _disable(asked: Asked, shown: Shown) -> Response:
-    await disable_staff(asked.db, code=shown["code"], actor=asked.actor, now=asked.now)
+    reason = needed(asked, "reason")
+    await disable_staff(asked.db, code=shown["code"], actor=asked.actor, reason=reason, now=asked.now)
     return asked.go("/team", done="disabled")
 
 

@@ -52,6 +52,6 @@ async def _taken(asked: Asked, alert_id: int, done: str) -> Response:
 
 PAGES: Final = (
     Page("/", Act.SEE_FIGURES, _today),
-    Page("/alerts/{alert:int}/seen", Act.TAKE_ALERTS, post=_seen),
-    Page("/alerts/{alert:int}/done", Act.TAKE_ALERTS, post=_done),
+    Page("/alerts/{alert:id}/seen", Act.TAKE_ALERTS, post=_seen),
+    Page("/alerts/{alert:id}/done", Act.TAKE_ALERTS, post=_done),
 )

@@ -10,8 +10,9 @@ from protocol.errors import UnknownCodeError
 from protocol.model import Measure
 from reports.visits import visits_due, visits_of
 from web.asked import Asked
-from web.forms import Form, NotUnderstoodError, Shown, day_in, needed
+from web.forms import Form, Shown, day_in, id_in, needed
 from web.pages import Page
+from web.refusals import NotUnderstoodError
 
 _WEEKS_AHEAD: Final = 28
 # Arabic keyboards write these; browsers hand them on in a text field.
@@ -43,8 +44,8 @@ async def _enter(asked: Asked, shown: Shown) -> Response:
         measured={
             measure.id: value for measure in visit.measures if (value := _number(asked, measure)) is not None
         },
-        supersedes=int(seen) if seen.isdigit() else None,
-        reason=needed(asked, "reason") if seen.isdigit() else None,
+        supersedes=id_in(asked, "supersedes") if seen else None,
+        reason=needed(asked, "reason") if seen else None,
         actor=asked.actor,
         now=asked.now,
     )

@@ -1,12 +1,12 @@
 """The words of the pages, from the catalogues in web/locale, and how figures and instants are written there."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from protocol.calendar import zone_of
 from reports.adherence import Figures
 from reports.words import Words, languages_of, words_of
 
-__all__ = ["Words", "instant", "languages", "percent", "points", "words_in"]
+__all__ = ["Words", "day", "instant", "languages", "percent", "points", "words_in"]
 
 
 def words_in(language: str) -> Words:
@@ -31,6 +31,11 @@ def percent(words: Words, figures: Figures) -> str:
 def points(words: Words, rate: float | None) -> str:
     """A share as whole per cent."""
     return "–" if rate is None else words("figure.percent", points=round(rate * 100))
+
+
+def day(words: Words, on: date) -> str:
+    """A day with its year, "2026-11-24", isolated as an instant is."""
+    return f"\u2066{words.digits(on.isoformat())}\u2069"
 
 
 def instant(words: Words, at: datetime | None, zone: str) -> str:

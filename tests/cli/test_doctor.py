@@ -57,6 +57,8 @@ def test_for_people_each_line_begins_with_ok_or_mend(online: Shell, monkeypatch)
         ("WEB_PRT", "1", "settings", "DAYBOOK_WEB_PRT"),
         ("LOG_LEVEL", "loud", "settings", "debug, info"),
         ("WEBHOOK", "1", "settings", "take it out, and Daybook polls"),
+        ("PUBLIC_URL", "http://diary.example.org", "public address", "not HTTPS"),
+        ("TRUSTED_PROXIES", "bridge", "settings", "172.16.0.0/12"),
         ("BOT_TOKEN", f"{TOKEN},4343:another", "settings", "keep one token"),
         ("WEB_HOST", "8.8.8.8", "web", "choose an address of this machine"),
         ("WEB_HOST", "no..where", "web", "choose an address of this machine"),
@@ -113,3 +115,12 @@ def test_a_doctor_leaves_the_database_as_it_was(online: Shell):
             return (await conn.exec_driver_sql("SELECT count(*) FROM key_check")).scalar_one()
 
     assert online.behind(values) == 1
+
+
+def test_pages_behind_a_proxy_that_is_not_trusted_are_a_thing_to_mend(online: Shell, monkeypatch):
+    online.now = clock()
+    for name, value in (("PUBLIC_URL", "https://diary.example.org"), ("WEB_HOST", "0.0.0.0"), ("WEB_PORT", "0")):
+        monkeypatch.setenv(f"DAYBOOK_{name}", value)
+    assert "DAYBOOK_TRUSTED_PROXIES" in findings(online("doctor", "--json"))["proxy"][1]
+    monkeypatch.setenv("DAYBOOK_TRUSTED_PROXIES", "172.16.0.0/12, 127.0.0.1")
+    assert "proxy" not in findings(online("doctor", "--json"))

@@ -8,6 +8,7 @@ from diary.enrolment import change_status, move_phase
 from diary.joining import choose_time, choose_zone
 from diary.ledger import replan
 from diary.notes import keep_note
+from protocol.errors import NotAllowedError
 from schedules.dispatcher import send_due
 from storage import patients
 from storage import slots as ledger
@@ -160,6 +161,20 @@ async def test_a_chosen_time_counts_from_the_next_evening_it_can(stage: Stage):
     assert due[date(2026, 11, 24)] == cairo("2026-11-24 20:00")
     assert due[date(2026, 11, 25)] == cairo("2026-11-25 20:00")  # 18:30 has passed today
     assert due[date(2026, 11, 26)] == cairo("2026-11-26 18:30")
+
+
+async def test_a_leavers_plan_is_not_changed_any_more(stage: Stage):
+    amina = await stage.joined()
+    await status(stage, amina, PatientStatus.WITHDRAWN, T0)
+    for change in (
+        move_phase(
+            stage.db, code="P-001", phase="oral", start=date(2026, 12, 10), actor=SYSTEM, reason="ill", now=T0
+        ),
+        choose_zone(stage.db, patient_id=amina.id, zone="Asia/Tokyo", actor=SYSTEM, now=T0),
+        choose_time(stage.db, patient_id=amina.id, item="pain", at=time(19), actor=SYSTEM, now=T0),
+    ):
+        with pytest.raises(NotAllowedError, match="has left the study"):
+            await change
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from diary.signing_in import (
     WRONG_TRIES,
     check_link,
     make_link,
+    mark_session,
     reset_passphrase,
     session_of,
     sign_in,
@@ -236,27 +237,35 @@ async def test_a_passphrase_kept_in_an_older_way_is_kept_in_todays(stage: Stage,
     assert await enter(stage, nour)
 
 
+async def used(stage, token, now):
+    """Whether a session holds; where it does, it is marked as the pages do."""
+    session = await session_of(stage.db, token=token, now=now)
+    if session and session.unmarked:
+        await mark_session(stage.db, session_id=session.session_id, now=now)
+    return session is not None
+
+
 async def test_a_session_ends_when_nobody_uses_it(stage: Stage, nour):
     token = await enter(stage, nour)
-    assert await session_of(stage.db, token=token, now=T0 + IDLE - SECOND)
-    assert await session_of(stage.db, token=token, now=T0 + 2 * IDLE - 2 * SECOND)
-    assert await session_of(stage.db, token=token, now=T0 + 3 * IDLE - 2 * SECOND) is None
+    assert await used(stage, token, T0 + IDLE - SECOND)
+    assert await used(stage, token, T0 + 2 * IDLE - 2 * SECOND)
+    assert not await used(stage, token, T0 + 3 * IDLE - 2 * SECOND)
 
 
 async def test_a_session_ends_after_twelve_hours_however_busy(stage: Stage, nour):
     token, now = await enter(stage, nour), T0
     while now < T0 + LONGEST:
-        assert await session_of(stage.db, token=token, now=now)
+        assert await used(stage, token, now)
         now += IDLE - MINUTE
     assert now - IDLE < T0 + LONGEST
-    assert await session_of(stage.db, token=token, now=T0 + LONGEST) is None
+    assert not await used(stage, token, T0 + LONGEST)
 
 
 async def test_a_session_in_use_is_written_down_once_a_minute(stage: Stage, nour):
     token = await enter(stage, nour)
-    await session_of(stage.db, token=token, now=T0 + MINUTE - SECOND)
+    await used(stage, token, T0 + MINUTE - SECOND)
     assert (await row_of(stage, tables.sessions)).seen_at == T0
-    await session_of(stage.db, token=token, now=T0 + MINUTE)
+    await used(stage, token, T0 + MINUTE)
     assert (await row_of(stage, tables.sessions)).seen_at == T0 + MINUTE
 
 
@@ -332,9 +341,10 @@ async def test_a_link_is_made_for_oneself_or_by_who_may_change_the_member(stage:
         with pytest.raises((NotAllowedError, UnknownCodeError)):
             await make_link(stage.db, staff_id=nour, actor=actor, now=T0)
         with pytest.raises((NotAllowedError, UnknownCodeError)):
-            await reset_passphrase(stage.db, code="nour", actor=actor, now=T0)
+            await reset_passphrase(stage.db, code="nour", actor=actor, reason="r", now=T0)
+    herself = Actor("staff", nour, role="coordinator")
     with pytest.raises((NotAllowedError, UnknownCodeError)):
-        await reset_passphrase(stage.db, code="nour", actor=Actor("staff", nour, role="coordinator"), now=T0)
+        await reset_passphrase(stage.db, code="nour", actor=herself, reason="r", now=T0)
     with pytest.raises(UnknownCodeError):
         await make_link(stage.db, staff_id=98, actor=SYSTEM, now=T0)
 

@@ -1,16 +1,20 @@
 """A desk: the staff pages over a diary, and members of the team who have signed in there."""
 
 import re
+import sqlite3
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import unescape
 
 import httpx
+from sqlalchemy import select
 
 from diary import SYSTEM, Actor
 from diary.roles import actor_of
 from diary.signing_in import make_link
 from diary.team import add_site, add_staff, list_staff
+from storage import tables
 from tests.cast import T0, Stage
 from web.app import web_app
 
@@ -62,7 +66,7 @@ class Desk:
     async def signed_in(self, code: str) -> "Member":
         """A member at a browser of their own."""
         client = self.browser()
-        await client.post(await self.link(code), headers={"Sec-Fetch-Site": "same-origin"})
+        await taken(client, await self.link(code))
         page = await client.get("/sign-in")
         answer = await client.post(
             "/sign-in", data={"csrf": csrf_in(page.text), "passphrase": PASSPHRASE, "again": PASSPHRASE}
@@ -102,6 +106,11 @@ class Member:
         return await self.client.post(path, data={"csrf": csrf if csrf is not None else await self.csrf(), **data})
 
 
+async def taken(browser: httpx.AsyncClient, link: str) -> httpx.Response:
+    """Open a link and tap."""
+    return await browser.post(link, data={"csrf": csrf_in((await browser.get(link)).text)})
+
+
 def csrf_in(page: str) -> str:
     """The token of the forms on a page."""
     found = re.search(r'name="csrf" value="([^"]+)"', page)
@@ -112,3 +121,31 @@ def words_of(page: str) -> str:
     """A page's text on one line."""
     body = re.sub(r"(?s)<(script|style|head)\b.*?</\1>", " ", page)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+async def rows(stage, table, *columns):
+    """Columns of a table, in order."""
+    async with stage.db.read() as conn:
+        found = await conn.execute(select(*(table.c[name] for name in columns)).order_by(table.c.id))
+        return [tuple(row) for row in found]
+
+
+async def trail(stage, verb):
+    """Who did this, and why."""
+    async with stage.db.read() as conn:
+        a = tables.audit
+        return [tuple(row) for row in await conn.execute(select(a.c.actor, a.c.reason).where(a.c.verb == verb))]
+
+
+@asynccontextmanager
+async def held(stage):
+    """Somebody else writes for longer than the diary waits."""
+    async with stage.db.write() as conn:
+        await conn.exec_driver_sql("PRAGMA busy_timeout = 100")
+    other = sqlite3.connect(stage.db.url.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()

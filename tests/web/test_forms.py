@@ -1,40 +1,15 @@
-"""What staff do on the pages: each act once however often it is sent, nothing lost, nothing overwritten unseen."""
+"""What staff do on the pages, a form each: done with its reason, refused with what was typed still there."""
 
-import asyncio
-import sqlite3
+import re
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from diary.answers import Arrival, record_answer, scored
 from storage import tables
-from tests.cast import Stage, cairo
-from tests.web.desk import words_of
+from tests.cast import cairo
+from tests.web.desk import rows, trail, words_of
 
 EVENING = cairo("2026-11-24 20:05")
-
-
-@pytest.fixture
-async def amina(stage: Stage):
-    return await stage.joined()
-
-
-@pytest.fixture
-async def nour(desk, amina):
-    return await desk.member("nour")
-
-
-async def rows(stage, table, *columns):
-    async with stage.db.read() as conn:
-        found = await conn.execute(select(*(table.c[name] for name in columns)).order_by(table.c.id))
-        return [tuple(row) for row in found]
-
-
-async def trail(stage, verb):
-    async with stage.db.read() as conn:
-        a = tables.audit
-        return [tuple(row) for row in await conn.execute(select(a.c.actor, a.c.reason).where(a.c.verb == verb))]
 
 
 async def test_a_patient_is_added_and_invited_with_a_card_to_print(stage, desk):
@@ -59,7 +34,8 @@ async def test_a_patient_is_added_and_invited_with_a_card_to_print(stage, desk):
         ({"start": ""}, "Choose the first day"),
         ({"zone": "Atlantis"}, "not a time zone"),
         ({"language": "xx"}, "no words in xx"),
-        ({"code": "a\u202eb"}, "plain words"),
+        ({"code": "a\u200bb"}, "plain words"),
+        ({"code": "New"}, "a word of these pages"),
     ],
 )
 async def test_what_cannot_be_read_is_said_and_what_was_typed_stays(desk, wrong, said):
@@ -71,33 +47,46 @@ async def test_what_cannot_be_read_is_said_and_what_was_typed_stays(desk, wrong,
     assert f'value="{kept["zone"]}"' in answer.text
 
 
-async def test_a_phase_is_moved_once_however_often_the_form_is_sent(stage, nour):
-    form = {"phase": "oral", "start": "2026-12-10", "reason": "a holiday", "was-oral": "2026-12-08"}
-    for _ in range(3):
-        assert (await nour.sends("/patients/P-001/move", **form)).status_code == 303
+@pytest.mark.parametrize(
+    ("phase", "start", "said"),
+    [("iv", "2020-01-01", "is past"), ("oral", "2026-12-10", "begins on")],
+)
+async def test_a_phase_is_moved_when_its_effect_was_seen(stage, nour, phase, start, said):
+    form = {"phase": phase, "start": start, "reason": "a holiday"}
+    asked = await nour.sends("/patients/P-001/move", **form)
+    assert (asked.status_code, said in words_of(asked.text), 'value="a holiday"' in asked.text) == (422, True, True)
+    assert await trail(stage, "move phase") == []
+    other = await nour.sends("/patients/P-001/move", **form, sure="oral 2026-12-09")
+    assert other.status_code == 422  # a yes to something else
+    sure = await nour.sends("/patients/P-001/move", **form, sure=f"{phase} {start}")
+    assert sure.status_code == 303
     assert await trail(stage, "move phase") == [("staff", "a holiday")]
 
 
-async def test_of_two_who_move_the_same_phase_the_second_is_told_and_nothing_is_lost(stage, desk, nour):
-    omar = await desk.member("omar")
-    was = {"phase": "oral", "was-oral": "2026-12-08"}
-    assert (await nour.sends("/patients/P-001/move", start="2026-12-10", reason="r", **was)).status_code == 303
-    second = await omar.sends("/patients/P-001/move", start="2026-12-12", reason="their words", **was)
-    assert second.status_code == 409
-    assert "Somebody changed this meanwhile" in words_of(second.text)
-    assert 'value="their words"' in second.text
-    assert 'name="was-oral" value="2026-12-10"' in second.text  # what holds now, to be sent upon
-    now = {"phase": "oral", "was-oral": "2026-12-10"}
-    assert (await omar.sends("/patients/P-001/move", start="2026-12-12", reason="r", **now)).status_code == 303
+async def test_a_move_that_cuts_a_phase_short_says_by_how_much(nour):
+    form = {"phase": "oral", "start": "2026-11-26", "reason": "r", "was-oral": "2026-12-08"}
+    asked = await nour.sends("/patients/P-001/move", **form)
+    assert "becomes shorter: 2 days in place of 14" in words_of(asked.text)
 
 
-async def test_zone_and_times_change_only_where_they_differ(stage, nour):
-    form = {"zone": "Africa/Cairo", "was-zone": "Africa/Cairo", "time-pain": "19:00", "was-time-pain": "-"}
-    for _ in range(2):
-        assert (await nour.sends("/patients/P-001/times", **form)).status_code == 303
-    assert (len(await trail(stage, "choose time")), await trail(stage, "choose zone")) == (1, [])
-    beyond = await nour.sends("/patients/P-001/times", **(form | {"time-pain": "23:30", "was-time-pain": "19:00"}))
-    assert (beyond.status_code, "from 18:00 to 22:00" in words_of(beyond.text)) == (422, True)
+@pytest.mark.parametrize(("start", "said"), [("2020-01-01", "is past"), ("2090-01-01", "more than a year away")])
+async def test_a_patient_with_a_strange_first_day_is_added_when_it_was_seen(stage, desk, start, said):
+    nour = await desk.member("nour")
+    new = {"code": "P-007", "site": "main", "start": start, "language": "en", "zone": ""}
+    asked = await nour.sends("/patients/new", **new)
+    assert (asked.status_code, said in words_of(asked.text), f'value="{start}"' in asked.text) == (422, True, True)
+    assert f'name="sure" value="{start}"' in asked.text
+    await nour.sees("/patients/P-007", 404)
+    assert (await nour.sends("/patients/new", **new, sure=start)).status_code == 303
+
+
+async def test_nothing_is_planned_for_somebody_who_has_left(stage, nour):
+    assert (await nour.sends("/patients/P-001/withdraw", reason="moved away")).status_code == 303
+    move = {"phase": "oral", "start": "2026-12-10", "reason": "r"}
+    for act, form in (("move", move), ("times", {"zone": "Asia/Tokyo"}), ("pause", {"reason": "r"})):
+        await nour.sees(f"/patients/P-001/{act}", 403)
+        assert (await nour.sends(f"/patients/P-001/{act}", **form)).status_code == 403
+    assert [await trail(stage, verb) for verb in ("move phase", "choose zone")] == [[], []]
 
 
 async def test_pause_resume_withdraw_and_the_two_ways_after(stage, desk, amina):
@@ -156,26 +145,6 @@ async def test_an_answer_is_corrected_once_and_the_old_one_stays_in_sight(stage,
     assert stale.status_code == 409
 
 
-async def test_forged_forms_are_not_found_or_not_understood(stage, desk, amina, nour):
-    slot = await stage.first_slot(amina)
-    desk.now = cairo("2026-11-25 10:00")
-    nour = await desk.signed_in("nour")
-    enter, correct = (f"/patients/P-001/slots/{slot}/{act}" for act in ("enter", "correct"))
-    for path, form, status in (
-        (enter, {"answer": "11", "source": "phone"}, 422),
-        (enter, {"answer": "taken", "source": "phone"}, 422),
-        (enter, {"answer": "-1", "source": "phone"}, 422),
-        (enter, {"answer": "5", "source": "button"}, 422),
-        (enter, {"answer": "5"}, 422),
-        (enter, {"answer": "5", "source": "phone", "said_at": "then"}, 422),
-        (correct, {"answer": "5", "entry": "9999", "reason": "r"}, 409),
-        (correct, {"answer": "5", "entry": "x", "reason": "r"}, 404),
-    ):
-        answer = await nour.sends(path, **form)
-        assert answer.status_code in (status, 404), (path, form, answer.status_code)
-    assert await rows(stage, tables.entries, "id") == []
-
-
 async def test_a_visit_is_kept_corrected_and_never_overwritten_unseen(stage, desk, amina):
     desk.now = cairo("2026-11-24 12:00")
     nour, omar = await desk.member("nour"), await desk.member("omar")
@@ -220,15 +189,6 @@ async def test_a_lanss_score_below_the_protocols_stops_the_enrolment_with_a_plai
     assert "left" in page
 
 
-async def test_a_comment_sent_twice_is_one_and_a_monitor_may_write_it(stage, desk, amina):
-    mona = await desk.member("mona", "monitor")
-    for _ in range(2):
-        answer = await mona.sends("/patients/P-001", text="Source checked.\nFine.", form="f-1")
-        assert answer.status_code == 303
-    assert await rows(stage, tables.comments, "text") == [("Source checked.\nFine.",)]
-    assert "Source checked." in await mona.sees("/patients/P-001")
-
-
 async def test_alerts_are_taken_and_done_with_and_without_a_script(stage, desk, amina, nour):
     alert = await stage.alert(amina, "<b>dizzy</b> since noon")
     page = (await nour.client.get("/")).text
@@ -264,36 +224,6 @@ async def test_an_export_is_a_bundle_of_ones_own_site_and_stands_in_the_trail(st
         assert (await stat.sends("/exports", site=foreign)).status_code == 404
 
 
-async def test_a_busy_database_gives_a_page_that_sends_what_was_typed_again(stage, desk, amina, nour, monkeypatch):
-    async def busy(*_, **__):
-        raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
-
-    monkeypatch.setattr("web.acts.change_status", busy)
-    answer = await nour.sends("/patients/P-001/pause", reason="she asked for a rest")
-    assert answer.status_code == 503
-    assert 'name="reason" value="she asked for a rest"' in answer.text
-    assert 'name="csrf"' in answer.text
-    monkeypatch.undo()
-    assert (await nour.sends("/patients/P-001/pause", reason="she asked for a rest")).status_code == 303
-
-
-async def test_a_database_that_is_gone_gives_a_page_that_says_so(stage, desk, nour, monkeypatch):
-    async def gone(*_, **__):
-        raise OperationalError("SELECT", {}, sqlite3.OperationalError("unable to open database file"))
-
-    monkeypatch.setattr("web.pages.session_of", gone)
-    answer = await nour.client.get("/")
-    assert (answer.status_code, "Nothing is lost" in words_of(answer.text)) == (503, True)
-
-
-async def test_the_same_form_from_two_windows_at_once_is_one_act(stage, nour):
-    csrf = await nour.csrf()
-    form = {"reason": "twice"}
-    answers = await asyncio.gather(*(nour.sends("/patients/P-001/pause", csrf=csrf, **form) for _ in range(4)))
-    assert {answer.status_code for answer in answers} == {303}
-    assert await trail(stage, "change status") == [("staff", "twice")]
-
-
 async def test_words_of_patients_and_staff_are_shown_as_words(stage, desk, amina, nour):
     nasty = "<script>alert(1)</script> \" onload='x' {{ 7 * 7 }}"
     await stage.alert(amina, nasty)
@@ -303,3 +233,46 @@ async def test_words_of_patients_and_staff_are_shown_as_words(stage, desk, amina
         page = (await nour.client.get(path)).text
         assert "<script>alert" not in page
         assert "49" not in page.replace("{{ 7 * 7 }}", "") or "{{ 7 * 7 }}" in page
+
+
+async def test_direction_marks_of_a_keyboard_are_left_out_of_words_and_codes(stage, desk, nour):
+    assert (await nour.sends("/patients/P-001/pause", reason="\u200fطلبت راحة\u200e")).status_code == 303
+    assert await trail(stage, "change status") == [("staff", "طلبت راحة")]
+    new = {"code": "P-007\u200f", "site": "main", "start": "2026-12-01", "language": "ar"}
+    assert (await nour.sends("/patients/new", **new)).headers["location"] == "/patients/P-007?done=added"
+
+
+async def test_the_last_administrator_who_can_sign_in_is_not_shut_out_and_nobody_without_a_reason(stage, desk):
+    root = await desk.member("root", "administrator", ())
+    await desk.add("ada", "administrator", ())  # invited, and has never signed in
+    alone = await root.sends("/team/root/disable", reason="leaving")
+    assert (alone.status_code, "last administrator" in words_of(alone.text)) == (422, True)
+    ada = await desk.signed_in("ada")
+    assert (await ada.sends("/team/root/disable")).status_code == 422
+    assert (await ada.sends("/team/root/disable", reason="left the site")).status_code == 303
+    assert await trail(stage, "disable staff") == [("staff", "left the site")]
+
+
+@pytest.mark.parametrize("code", ["new", "site", "Site"])
+async def test_a_code_that_is_an_address_of_the_pages_is_refused(desk, code):
+    root = await desk.member("root", "administrator", ())
+    member = {"code": code, "role": "monitor", "sites": ["main"], "language": "en"}
+    refused = await root.sends("/team/new", **member)
+    assert (refused.status_code, "a word of these pages" in words_of(refused.text)) == (422, True)
+
+
+async def test_a_refusal_on_an_arabic_page_is_in_arabic(desk, amina, nour):
+    desk.now = cairo("2026-11-24 12:00")
+    nour = await desk.signed_in("nour")
+    await nour.client.post("/language", data={"language": "ar"})
+    for path, form in (
+        ("/patients/P-001/visits/baseline", {"held_on": "2026-11-24", "m-lanss": "25"}),
+        ("/patients/P-001/move", {"phase": "oral", "start": "2026-11-20", "reason": "س"}),
+        ("/patients/P-001/times", {"zone": "Africa/Cairo", "time-pain": "03:00"}),
+        ("/patients/new", {"code": "P-001", "site": "main", "start": "2026-12-01", "language": "ar"}),
+    ):
+        answer = await nour.sends(path, **form)
+        said = re.search(r'role="alert" dir="auto">([^<]+)<', answer.text)[1]
+        assert answer.status_code == 422
+        of_the_trial = "\u2068[^\u2069]*\u2069"
+        assert re.findall("[A-Za-z]{2,}", re.sub(of_the_trial, "", said)) == [], said

@@ -15,7 +15,7 @@ ABOUT_A_PATIENT = [page for page in PAGES if "{code}" in page.path and not page.
 
 
 def path_of(page, code, slot, alert):
-    values = {"code": code, "slot:int": slot, "visit": "baseline", "alert:int": alert}
+    values = {"code": code, "slot:id": slot, "visit": "baseline", "alert:id": alert}
     path = page.path
     for name, value in values.items():
         path = path.replace("{" + name + "}", str(value))

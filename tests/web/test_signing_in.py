@@ -7,7 +7,7 @@ import pytest
 from diary import SYSTEM
 from diary.team import add_staff, disable_staff
 from tests.cast import T0
-from tests.web.desk import HOST, PASSPHRASE, csrf_in, words_of
+from tests.web.desk import HOST, PASSPHRASE, csrf_in, taken, words_of
 
 PREVIEW = {"User-Agent": "TelegramBot (like TwitterBot)"}
 
@@ -32,8 +32,8 @@ async def test_a_link_a_tap_and_a_passphrase_open_the_pages(desk, nour):
     browser, link = desk.browser(), await desk.link(nour)
     opened = await browser.get(link)
     assert "signs you in once" in words_of(opened.text)
-    taken = await browser.post(link)
-    assert (taken.status_code, taken.headers["location"]) == (303, "/sign-in")
+    tapped = await taken(browser, link)
+    assert (tapped.status_code, tapped.headers["location"]) == (303, "/sign-in")
     assert "Choose a passphrase of at least 12" in words_of((await browser.get("/sign-in")).text)
     entered = await enter(browser)
     assert (entered.status_code, entered.headers["location"]) == (303, "/")
@@ -43,7 +43,7 @@ async def test_a_link_a_tap_and_a_passphrase_open_the_pages(desk, nour):
 async def test_the_second_time_asks_for_the_passphrase_that_was_chosen(desk, nour):
     await desk.signed_in(nour)
     browser = desk.browser()
-    await browser.post(await desk.link(nour))
+    await taken(browser, await desk.link(nour))
     wrong = await enter(browser, "four other words here")
     assert (wrong.status_code, "is another one" in words_of(wrong.text)) == (403, True)
     assert (await enter(browser)).status_code == 303
@@ -54,30 +54,43 @@ async def test_previews_of_a_link_spend_nothing(desk, nour):
     for _ in range(5):
         assert (await desk.browser().get(link, headers=PREVIEW)).status_code == 200
         assert (await desk.browser().head(link, headers=PREVIEW)).status_code == 200
-    assert (await desk.browser().post(link)).status_code == 303
+    assert (await taken(desk.browser(), link)).status_code == 303
 
 
 async def test_a_link_is_good_once_and_for_ten_minutes(desk, nour):
     link = await desk.link(nour)
-    assert (await desk.browser().post(link)).status_code == 303
-    again = await desk.browser().post(link)
+    assert (await taken(desk.browser(), link)).status_code == 303
+    again = await desk.browser().get(link)
     assert (again.status_code, "used already" in words_of(again.text)) == (403, True)
     late = await desk.link(nour)
     desk.later(minutes=10, seconds=1)
-    for method in ("GET", "POST"):
-        old = await desk.browser().request(method, late)
-        assert (old.status_code, "too old" in words_of(old.text)) == (403, True)
+    old = await desk.browser().get(late)
+    assert (old.status_code, "too old" in words_of(old.text)) == (403, True)
 
 
 async def test_of_two_who_tap_at_once_one_gets_in(desk, nour):
     link = await desk.link(nour)
-    found = await asyncio.gather(*(desk.browser().post(link) for _ in range(4)))
+    found = await asyncio.gather(*(taken(desk.browser(), link) for _ in range(4)))
     assert sorted(answer.status_code for answer in found) == [303, 403, 403, 403]
+
+
+async def test_who_never_opened_a_link_cannot_take_it(desk, nour):
+    link, browser = await desk.link(nour), desk.browser()
+    opened = await browser.get(link)
+    form = {"csrf": csrf_in(opened.text)}
+    thief = desk.browser()
+    for data in ({}, form, {"csrf": "AAAA"}):
+        refused = await thief.post(link, data=data)
+        assert (refused.status_code, "in this browser first" in words_of(refused.text)) == (403, True)
+    assert (await browser.post(link, data={})).status_code == 403
+    other = await desk.link(nour)  # a link that was opened is no word for another one
+    assert (await browser.post(other, data=form)).status_code == 403
+    assert (await taken(browser, other)).status_code == 303
 
 
 async def test_another_browser_cannot_go_on_with_a_link_that_was_taken(desk, nour):
     browser = desk.browser()
-    await browser.post(await desk.link(nour))
+    await taken(browser, await desk.link(nour))
     elsewhere = desk.browser()
     assert "Send /dashboard" in words_of((await elsewhere.get("/sign-in")).text)
     assert (await enter(elsewhere)).status_code == 403
@@ -96,7 +109,7 @@ async def test_a_passphrase_that_protects_nothing_is_refused_and_may_be_chosen_a
     desk, nour, passphrase, again, said
 ):
     browser = desk.browser()
-    await browser.post(await desk.link(nour))
+    await taken(browser, await desk.link(nour))
     refused = await enter(browser, passphrase, again)
     assert (refused.status_code, said in words_of(refused.text)) == (403, True)
     assert (await enter(browser)).status_code == 303
@@ -105,14 +118,14 @@ async def test_a_passphrase_that_protects_nothing_is_refused_and_may_be_chosen_a
 async def test_five_wrong_passphrases_lock_the_account_for_a_quarter_of_an_hour(desk, nour):
     await desk.signed_in(nour)
     browser = desk.browser()
-    await browser.post(await desk.link(nour))
+    await taken(browser, await desk.link(nour))
     for _ in range(5):
         await enter(browser, "four other words here")
     locked = await enter(browser)
     assert "locked" in words_of(locked.text)
     desk.later(minutes=16)
     again = desk.browser()
-    await again.post(await desk.link(nour))
+    await taken(again, await desk.link(nour))
     assert (await enter(again)).status_code == 303
 
 
@@ -121,6 +134,45 @@ async def test_one_address_may_not_try_without_end(desk, nour):
     answers = [await browser.post("/sign-in/made-up") for _ in range(25)]
     assert {answer.status_code for answer in answers[:20]} == {403}
     assert {answer.status_code for answer in answers[20:]} == {429}
+
+
+async def test_only_failures_are_counted_and_none_that_another_site_sent(desk, nour):
+    browser, away = desk.browser(), {"Sec-Fetch-Site": "cross-site"}
+    for _ in range(25):
+        assert (await browser.post("/sign-in/made-up", headers=away)).status_code == 403
+    for _ in range(25):
+        member = await desk.signed_in(nour)
+        assert (await member.sends("/sign-out")).status_code == 303
+    assert (await taken(browser, await desk.link(nour))).status_code == 303
+
+
+async def test_whoever_was_signed_out_reads_why_and_comes_back_to_the_page_they_wanted(desk, nour):
+    await desk.stage.joined()
+    member = await desk.signed_in(nour)
+    desk.later(minutes=31)
+    assert (await member.client.get("/patients?status=active")).status_code == 303
+    assert "You were signed out" in words_of((await member.client.get("/sign-in")).text)
+    await taken(member.client, await desk.link(nour))
+    assert (await enter(member.client)).headers["location"] == "/patients?status=active"
+    await member.sends("/sign-out")
+    await taken(member.client, await desk.link(nour))
+    assert (await enter(member.client)).headers["location"] == "/"
+
+
+async def test_what_was_typed_too_late_or_in_another_session_is_shown_to_be_copied(desk, nour):
+    await desk.stage.joined()
+    member = await desk.signed_in(nour)
+    csrf = await member.csrf()
+    again = await desk.signed_in(nour)
+    crossed = await again.sends("/patients/P-001/pause", csrf=csrf, reason="she asked for a rest")
+    assert (crossed.status_code, "she asked for a rest" in words_of(crossed.text)) == (403, True)
+    desk.later(minutes=31)
+    late = await member.sends("/patients/P-001/pause", csrf=csrf, reason="she asked for a rest")
+    assert (late.status_code, "You were signed out" in words_of(late.text)) == (403, True)
+    assert "she asked for a rest" in words_of(late.text)
+    assert csrf not in late.text
+    await taken(member.client, await desk.link(nour))
+    assert (await enter(member.client)).headers["location"] == "/patients/P-001/pause"
 
 
 async def test_a_session_ends_when_idle_after_twelve_hours_and_when_told_to(desk, nour):
@@ -143,7 +195,7 @@ async def test_who_is_shut_out_is_out_at_once(desk, nour):
     link = await desk.link(nour)
     await disable_staff(desk.stage.db, code=nour, actor=SYSTEM, now=desk.now)
     assert (await member.client.get("/")).status_code == 303
-    assert (await desk.browser().post(link)).status_code == 403
+    assert (await taken(desk.browser(), link)).status_code == 403
 
 
 async def test_a_stolen_old_cookie_opens_nothing_after_signing_out(desk, nour):
@@ -159,7 +211,7 @@ async def test_over_https_cookies_belong_to_this_host_and_no_script(desk, nour):
     desk.pages_url = "https://pages.test"
     browser = desk.browser()
     browser.base_url = "https://pages.test"
-    answers = [await browser.post(await desk.link(nour)), await enter(browser)]
+    answers = [await taken(browser, await desk.link(nour)), await enter(browser)]
     assert {cookie.name for cookie in browser.cookies.jar} >= {"__Host-daybook"}
     for answer in answers:
         for cookie in answer.headers.get_list("set-cookie"):
@@ -253,3 +305,14 @@ async def test_a_page_that_breaks_says_so_without_its_reasons(desk, nour, monkey
     answer = await member.client.get("/")
     assert (answer.status_code, "secret" in answer.text) == (500, False)
     assert "on our side" in words_of(answer.text)
+
+
+async def test_the_last_resort_has_the_headers_too(desk, nour, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("web.signing_in.sign_out", broken)
+    member = await desk.signed_in(nour)
+    answer = await member.sends("/sign-out")
+    assert (answer.status_code, "secret" in answer.text) == (500, False)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]

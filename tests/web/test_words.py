@@ -90,7 +90,34 @@ def _strings(node):
 
 
 def of_families():
-    return {f"{prefix}{value}" for prefix, values in FAMILIES.items() for value in values}
+    return {f"{prefix}{value}" for prefix, values in FAMILIES.items() for value in values} | {
+        f"refused.{key}" for key in refusals().values()
+    }
+
+
+# What is unknown has a page of its own, and so has a way in; no form shows these.
+SAID_ELSEWHERE = ("UnknownCodeError", "SignInError", "InviteError")
+
+
+@cache
+def refusals():
+    """Where in the diary an error is raised that a form can show, and its key; None where it has none."""
+    found = {("protocol/errors.py", 0, "ConflictError"): "changed"}
+    for path in (*(WEB.parent / "diary").glob("*.py"), WEB.parent / "protocol" / "typed.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                name = getattr(node.exc.func, "id", "")
+                if name.endswith("Error") and name not in SAID_ELSEWHERE:
+                    key = node.exc.args[1] if len(node.exc.args) > 1 else None
+                    found[path.name, node.lineno, name] = key.value if isinstance(key, ast.Constant) else None
+    return found
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_refusal_of_the_diary_has_its_sentence_in_the_language_of_the_page(language):
+    assert len(refusals()) > 30
+    missing = {where: key for where, key in refusals().items() if f"refused.{key}" not in catalogue(language)}
+    assert missing == {}
 
 
 @pytest.mark.parametrize("language", languages())
