@@ -1,20 +1,23 @@
 """One patient: the whole calendar, past and coming, every answer with its times, and what may be done."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from markupsafe import Markup
 from starlette.responses import Response
 
+from diary import PatientStatus
 from diary.comments import add_comment, comments_of
 from diary.enrolment import invite_patient
 from diary.roles import Act
-from reports.record import record
+from reports.record import Record, record
 from reports.svg import PainLabels, pain_svg
-from reports.visits import counted, visits_of
+from reports.visits import VisitLine, counted, visits_of
 from web.asked import Asked
 from web.forms import Form, NotUnderstoodError, Shown, needed
 from web.invites import invite_page
 from web.pages import Page
+from web.visits import low_value
 
 _AT: Final = "/patients/{code}"
 
@@ -34,10 +37,20 @@ async def _shown(asked: Asked) -> Shown:
         "code": code,
         "zone": found.zone,
         "visits": visits,
+        "left_because": _left_because(asked, found, visits),
         "counted": await counted(asked.db, code, asked.scope, asked.now),
         "comments": await comments_of(asked.db, code, asked.scope),
         "chart": Markup(chart),  # noqa: S704 - made by us, with everything from outside escaped
     }
+
+
+def _left_because(asked: Asked, found: Record, visits: Sequence[VisitLine]) -> str | None:
+    """Why the patient had to leave, where a value below the protocol's least was the reason."""
+    if found.patient.status is not PatientStatus.WITHDRAWN:
+        return None
+    reasons = {line.reason for line in found.trail}
+    low = [form.below for visit in visits for form in visit.history if form.below is not None]
+    return next((low_value(asked.words, one) for one in low if str(one) in reasons), None)
 
 
 async def _comment(asked: Asked, shown: Shown) -> Response:

@@ -44,6 +44,7 @@ FAMILIES = {
     "actor.": ACTOR_KINDS,
     "verdict.": ("not-yet", "closed", "cancelled", "same-dose"),
     "outage.kind.": ("intake", "service"),
+    "unit.": ("deg",),
     "visit.state.": ("to come", "due this week", "overdue", "held"),
     "patient.": ("summary", "visits", "calendar", "messages", "notes", "comments", "trail"),
     "moment.": ("today", "tomorrow", "yesterday", "date"),
