@@ -16,7 +16,7 @@ from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
 from protocol.values import format_wall
 from reports.record import Line, Record, record
 from web.asked import Asked
-from web.forms import Form, NotUnderstoodError, Shown, day_in, needed, wall_in
+from web.forms import Form, MeanwhileError, NotUnderstoodError, Shown, day_in, needed, wall_in
 from web.pages import Page
 from web.words import Words
 
@@ -183,7 +183,7 @@ async def _enter(asked: Asked, shown: Shown) -> Response:
 def _refused(words: Words, done: Recorded) -> None:
     """Say why an answer was not recorded; the same one again is no fault."""
     if done.verdict is Verdict.DIFFERENT:
-        raise ConflictError
+        raise MeanwhileError("problem.answered")
     if done.verdict not in (Verdict.RECORDED, Verdict.ALREADY):
         raise WrongCallError(words(f"verdict.{done.verdict}"))
 

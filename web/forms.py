@@ -26,6 +26,14 @@ class NotUnderstoodError(WrongCallError):
         super().__init__(key)
 
 
+class MeanwhileError(ConflictError):
+    """What somebody else did meanwhile leaves another way than sending it again; `key` says which."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__()
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """An address with one form: what it shows, and the verb it calls, which answers where to go then."""
@@ -58,7 +66,7 @@ class Form:
 
 def _said(asked: Asked, error: DaybookError) -> str:
     match error:
-        case NotUnderstoodError(key=key):
+        case NotUnderstoodError(key=key) | MeanwhileError(key=key):
             return asked.words(key)
         case ConflictError():
             return asked.words("problem.changed")

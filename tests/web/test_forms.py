@@ -132,6 +132,12 @@ async def test_an_answer_told_by_phone_is_marked_as_entered_by_staff(stage, desk
     assert "entered by staff" in await nour.sees("/patients/P-001")
     other = await nour.sends(f"/patients/P-001/slots/{slot}/enter", **(form | {"answer": "2"}))
     assert other.status_code == 409
+    said = words_of(other.text)
+    assert "There is an answer to this question already" in said
+    assert "Recorded for this question: 6" in said
+    assert "told by phone (nour)" in said
+    assert f'href="/patients/P-001/slots/{slot}/correct"' in other.text
+    assert 'name="answer"' not in other.text  # sending it again would never help
 
 
 async def test_an_answer_is_corrected_once_and_the_old_one_stays_in_sight(stage, desk, amina, nour):
@@ -151,7 +157,10 @@ async def test_an_answer_is_corrected_once_and_the_old_one_stays_in_sight(stage,
         assert (await nour.sends(f"/patients/P-001/slots/{slot}/correct", **form)).status_code == 303
     assert await rows(stage, tables.entries, "score", "change_reason") == [(7, None), (4, "misread on the phone")]
     page = (await nour.client.get("/patients/P-001")).text
-    assert "<s>7</s>" in page
+    line = page[page.index(f'<tr id="slot-{slot}">') :]
+    assert "<s>7</s> <strong>4</strong>" in line
+    assert "7 4 nour : misread on the phone" in words_of(line)
+    assert "corrected by staff (nour)" in words_of(page)
     stale = await nour.sends(f"/patients/P-001/slots/{slot}/correct", **(form | {"answer": "1", "reason": "x"}))
     assert stale.status_code == 409
 

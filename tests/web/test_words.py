@@ -17,8 +17,7 @@ from protocol.lifecycle import PatientStatus, SendOutcome
 from protocol.model import Alert
 from reports.adherence import By
 from storage.states import SlotState
-from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, REACHABLE
-from web.acts import SOURCES
+from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, REACHABLE, SOURCES
 from web.patients import _CELLS
 from web.words import languages, words_in
 
@@ -35,7 +34,7 @@ FAMILIES = {
     "because.": (*(one.value for one in Standing if one is not Standing.ASKED), *Label),
     "entry.": ENTRY_KINDS,
     "answer.": tuple(answer for answer in ANSWERS if answer != "score"),
-    "source.": (*SOURCES, "button", "text"),
+    "source.": SOURCES,
     "chat.": tuple(one for one in REACHABLE if one != "yes"),
     "note.": NOTE_KINDS,
     "rule.": (*get_args(Alert.model_fields["kind"].annotation), "note", "paused", "withdrawn", "invite-reused"),
