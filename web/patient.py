@@ -12,11 +12,13 @@ from diary.enrolment import invite_patient
 from diary.roles import Act
 from reports.record import Record, record
 from reports.svg import PainLabels, pain_svg
+from reports.trail import told
 from reports.visits import VisitLine, counted, visits_of
 from web.asked import Asked
 from web.forms import Form, NotUnderstoodError, Shown, needed
 from web.invites import invite_page
 from web.pages import Page
+from web.trail import in_words
 from web.visits import low_value
 
 _AT: Final = "/patients/{code}"
@@ -37,6 +39,9 @@ async def _shown(asked: Asked) -> Shown:
         "code": code,
         "zone": found.zone,
         "visits": visits,
+        "trail": [in_words(asked, one, found.zone) for one in await told(asked.db, found.trail)]
+        if asked.may(Act.SEE_AUDIT)
+        else [],
         "left_because": _left_because(asked, found, visits),
         "counted": await counted(asked.db, code, asked.scope, asked.now),
         "comments": await comments_of(asked.db, code, asked.scope),

@@ -16,9 +16,11 @@ from protocol.calendar import Label, Standing
 from protocol.lifecycle import PatientStatus, SendOutcome
 from protocol.model import Alert
 from reports.adherence import By
+from reports.trail import VERBS
 from storage.states import SlotState
 from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, REACHABLE, SOURCES
 from web.patients import _CELLS
+from web.trail import LABELS
 from web.words import languages, words_in
 
 WEB = Path(__file__).parents[2] / "web"
@@ -43,6 +45,9 @@ FAMILIES = {
     "actor.": ACTOR_KINDS,
     "verdict.": ("not-yet", "closed", "cancelled", "same-dose"),
     "outage.kind.": ("intake", "service"),
+    "consent.": ("agreed", "not-now"),
+    "detail.": LABELS,
+    "verb.": VERBS,
     "unit.": ("deg",),
     "visit.state.": ("to come", "due this week", "overdue", "held"),
     "patient.": ("summary", "visits", "calendar", "messages", "notes", "comments", "trail"),
