@@ -1,6 +1,7 @@
 """One patient: the whole calendar, past and coming, every answer with its times, and what may be done."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from markupsafe import Markup
@@ -10,7 +11,9 @@ from diary import PatientStatus
 from diary.comments import add_comment, comments_of
 from diary.enrolment import invite_patient
 from diary.roles import Act
-from reports.record import Record, record
+from protocol.calendar import zone_of
+from reports.doses import doses_of
+from reports.record import Line, Record, pain_series, record
 from reports.svg import PainLabels, pain_svg
 from reports.trail import told
 from reports.visits import VisitLine, counted, visits_of
@@ -21,6 +24,7 @@ from web.pages import Page
 from web.trail import in_words
 from web.visits import low_value
 
+_RECENT: Final = timedelta(days=3)
 _AT: Final = "/patients/{code}"
 
 
@@ -39,6 +43,9 @@ async def _shown(asked: Asked) -> Shown:
         "code": code,
         "zone": found.zone,
         "visits": visits,
+        "calendar": _calendar(found),
+        "doses": doses_of(found),
+        "pains": pain_series(found),
         "trail": [in_words(asked, one, found.zone) for one in await told(asked.db, found.trail)]
         if asked.may(Act.SEE_AUDIT)
         else [],
@@ -46,6 +53,17 @@ async def _shown(asked: Asked) -> Shown:
         "counted": await counted(asked.db, code, asked.scope, asked.now),
         "comments": await comments_of(asked.db, code, asked.scope),
         "chart": Markup(chart),  # noqa: S704 - made by us, with everything from outside escaped
+    }
+
+
+def _calendar(found: Record) -> dict[str, list[Line]]:
+    """The days of the page: the last ones first, since these are what somebody comes for; the rest is folded."""
+    today = found.now.astimezone(zone_of(found.zone)).date()
+    days = sorted(found.lines, key=lambda line: line.slot.due_at, reverse=True)
+    return {
+        "recent": [line for line in days if today - _RECENT < line.slot.local_date <= today],
+        "coming": [line for line in reversed(days) if line.slot.local_date > today],
+        "earlier": [line for line in days if line.slot.local_date <= today - _RECENT],
     }
 
 
