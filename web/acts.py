@@ -11,6 +11,7 @@ from diary.answers import TAKEN, Answer, Recorded, Verdict, correct_entry, enter
 from diary.enrolment import change_status, erase_patient, move_phase, stop_use
 from diary.joining import choose_time, choose_zone
 from diary.roles import Act
+from diary.team import list_sites
 from protocol.calendar import zone_of
 from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
 from protocol.values import format_wall
@@ -19,6 +20,7 @@ from web.asked import Asked
 from web.forms import Form, MeanwhileError, NotUnderstoodError, Shown, day_in, needed, wall_in
 from web.pages import Page
 from web.words import Words
+from web.zones import zones_of
 
 SOURCES: Final = ("phone", "paper", "visit")
 _AT: Final = "/patients/{code}"
@@ -57,6 +59,11 @@ async def _move(asked: Asked, shown: Shown) -> Response:
             now=asked.now,
         )
     return _back(asked, shown, "moved")
+
+
+async def _living(asked: Asked) -> Shown:
+    """The patient, and the zones there are to live in."""
+    return {**await _patient(asked), "zones": zones_of(await list_sites(asked.db))}
 
 
 async def _times(asked: Asked, shown: Shown) -> Response:
@@ -209,7 +216,7 @@ async def _correct(asked: Asked, shown: Shown) -> Response:
 
 FORMS: Final = (
     Form(f"{_AT}/move", Act.MOVE_PHASE, "act_move.html", _patient, _move),
-    Form(f"{_AT}/times", Act.CHANGE_TIMES, "act_times.html", _patient, _times),
+    Form(f"{_AT}/times", Act.CHANGE_TIMES, "act_times.html", _living, _times),
     *(_status(status) for status in _STATUS_ACTS),
     Form(f"{_AT}/stop-use", Act.WITHDRAW, "act_reason.html", _with_act("stop-use"), _stop_use),
     Form(f"{_AT}/erase", Act.ERASE, "act_reason.html", _with_act("erase"), _erase),

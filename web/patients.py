@@ -18,6 +18,7 @@ from web.asked import Asked
 from web.forms import Form, NotUnderstoodError, Shown, code_in, day_in, needed
 from web.pages import Page
 from web.today import zone_for
+from web.zones import zones_of
 
 # One letter and one class a state: the letter tells what the colour tells.
 _CELLS: Final = {
@@ -106,7 +107,13 @@ def _cells(line: GridLine) -> Markup:
 
 async def _new(asked: Asked) -> Shown:
     file = await newest_protocol(asked.db)
-    return {"sites": await _own_sites(asked), "speaks": file.protocol.trial.languages, "protocol_id": file.id}
+    sites = await _own_sites(asked)
+    return {
+        "sites": sites,
+        "speaks": file.protocol.trial.languages,
+        "protocol_id": file.id,
+        "zones": zones_of(sites),
+    }
 
 
 async def _add(asked: Asked, shown: Shown) -> Response:

@@ -59,3 +59,47 @@ async def test_doses_stand_by_item_with_those_not_taken_and_those_missed(stage, 
     assert "infusion 0 % (0 of 3) 1 (I felt unwell: 1) 2 capsule –" in doses
     assert "infusion, not taken or missed: 3" in doses
     assert "2026-11-26 09:00\u2069 not taken (I felt unwell)" in doses
+
+
+async def test_who_was_invited_and_has_not_joined_has_no_day_of_a_phase(stage, desk):
+    await stage.add("P-002")
+    desk.now = cairo("2026-12-15 12:00")
+    nour = await desk.member("nour")
+    for path in ("/patients", "/patients/P-002"):
+        page = await nour.sees(path)
+        assert "invited has not joined yet" in page
+        assert ", day 22" not in page
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ("2026-11-26 12:00", " 4 Pain of the last"),
+        ("2026-11-27 12:00", " 4 Wed 25 Nov Pain"),
+        ("2027-01-02 12:00", " 4 Wed 25 Nov 2026 Pain"),
+    ],
+)
+async def test_pain_that_is_not_of_today_or_yesterday_stands_with_its_day(desk, amina, now, said):
+    desk.now = cairo(now)
+    nour = await desk.member("nour")
+    assert said in await nour.sees("/patients")
+
+
+async def test_a_form_offers_the_zones_there_are_those_of_the_sites_first(stage, desk, amina):
+    root = await desk.member("root", "administrator", ())
+    for path in ("/patients/new", "/patients/P-001/times", "/team/site"):
+        page = (await root.client.get(path)).text
+        assert 'list="zones"' in page
+        offered = page[page.index('<datalist id="zones">') : page.index("</datalist>")].split("<option value=")[1:]
+        assert offered[0].startswith('"Africa/Cairo"')
+        assert any("Europe/Berlin" in zone for zone in offered)
+        assert len(offered) == len(set(offered))
+
+
+async def test_the_card_says_how_to_print_it_and_with_a_script_offers_a_button(stage, desk, amina):
+    nour = await desk.member("nour")
+    card = (await nour.sends("/patients/P-001/invite")).text
+    assert "choose Print in the menu of your browser" in words_of(card)
+    assert '<p class="no-print" data-print hidden>' in card
+    assert '<script src="/static/print.js" defer></script>' in card
+    assert "window.print" in (await nour.client.get("/static/print.js")).text
