@@ -101,13 +101,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """An item's adherence as said and as the returned doses of a visit count it; None before they were counted."""
+    """An item's adherence as said and as the doses returned at a visit count it, up to its day; None before."""
 
     item: str
     names: Text
     said: Share
     counted: Share | None
     visit: str | None
+    until: date | None
 
     @property
     def flagged(self) -> bool:
@@ -247,9 +248,9 @@ async def _counted(  # noqa: PLR0917 - the parts of one question
     expected = doses.doses if doses else 0
     said = Share(doses.taken if doses else 0, expected)
     if row is None:
-        return Counted(item, names[item], said, None, None)
+        return Counted(item, names[item], said, None, None, None)
     gone = measure.counts.dispensed - round(row.measured[measure.id])
-    return Counted(item, names[item], said, Share(gone, expected), row.visit)
+    return Counted(item, names[item], said, Share(gone, expected), row.visit, until)
 
 
 async def _returned(conn: Connection, patient_id: int) -> dict[str, VisitRow]:

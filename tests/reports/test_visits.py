@@ -99,6 +99,7 @@ async def test_counted_and_said_are_of_the_doses_up_to_the_visits_day(stage: Sta
         [one] = await counted(stage.db, "P-001", None, now)
         assert (one.counted.numerator, one.counted.denominator) == (6, 8)
         assert (one.said.numerator, one.said.denominator, one.visit) == (0, 8, "week-6")
+        assert one.until == early.date()
 
 
 async def test_a_form_below_the_protocols_least_is_told_as_such(stage: Stage):

@@ -275,6 +275,7 @@ async def test_doses_counted_far_from_those_said_are_told_at_once_and_at_the_vis
     page = (await nour.client.get("/patients/P-001?done=differs")).text
     visits = page[page.index('id="visits"') : page.index('id="calendar"')]
     assert "differ by more than 20 points" in words_of(visits)
+    assert "capsule: taken as counted 95 % (53 of 56) up to Tue 5 Jan" in words_of(page)
 
 
 async def test_what_was_saved_before_is_told_in_the_names_and_units_of_the_language(stage, desk, amina):
