@@ -1,7 +1,6 @@
 """One patient: the whole calendar, past and coming, every answer with its times, and what may be done."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
 from markupsafe import Markup
@@ -24,7 +23,7 @@ from web.pages import Page
 from web.trail import in_words
 from web.visits import low_value
 
-_RECENT: Final = timedelta(days=3)
+_RECENT_DAYS: Final = 3
 _AT: Final = "/patients/{code}"
 
 
@@ -57,13 +56,15 @@ async def _shown(asked: Asked) -> Shown:
 
 
 def _calendar(found: Record) -> dict[str, list[Line]]:
-    """The days of the page: the last ones first, since these are what somebody comes for; the rest is folded."""
+    """The last days with a question first, since these are what somebody comes for; the rest is folded."""
     today = found.now.astimezone(zone_of(found.zone)).date()
-    days = sorted(found.lines, key=lambda line: line.slot.due_at, reverse=True)
+    lines = sorted(found.lines, key=lambda line: line.slot.due_at)
+    begun = [line for line in reversed(lines) if line.slot.local_date <= today]
+    recent = sorted({line.slot.local_date for line in begun})[-_RECENT_DAYS:]
     return {
-        "recent": [line for line in days if today - _RECENT < line.slot.local_date <= today],
-        "coming": [line for line in reversed(days) if line.slot.local_date > today],
-        "earlier": [line for line in days if line.slot.local_date <= today - _RECENT],
+        "recent": [line for line in begun if line.slot.local_date in recent],
+        "coming": [line for line in lines if line.slot.local_date > today],
+        "earlier": [line for line in begun if line.slot.local_date not in recent],
     }
 
 

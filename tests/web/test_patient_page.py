@@ -31,12 +31,20 @@ async def test_the_calendar_opens_at_today_and_folds_what_is_earlier_and_what_is
     ]
 
 
-@pytest.mark.parametrize(("now", "part"), [("2026-11-22 12:00", "to come"), ("2027-12-01 12:00", "earlier")])
-async def test_before_and_after_the_trial_the_calendar_is_not_all_folded(desk, amina, now, part):
+async def test_before_the_trial_the_days_to_come_are_not_folded(desk, amina):
+    desk.now = cairo("2026-11-22 12:00")
+    nour = await desk.member("nour")
+    assert "<details open><summary>to come: " in await section(nour, "calendar")
+
+
+@pytest.mark.parametrize(("now", "day"), [("2027-02-14 12:00", "2027-02-09"), ("2027-12-01 12:00", "2027-05-24")])
+async def test_where_questions_are_far_apart_the_last_days_that_had_one_are_shown(desk, amina, now, day):
     desk.now = cairo(now)
     nour = await desk.member("nour")
-    calendar = await section(nour, "calendar")
-    assert f"<details open><summary>{part}: " in calendar
+    shown, *folded = (await section(nour, "calendar")).split("<details")
+    assert shown.count("<tr id=") == 3
+    assert shown.split("\u2066")[1].startswith(day)
+    assert not any(part.startswith(" open") for part in folded)
 
 
 async def test_the_pain_line_has_a_table_of_its_figures(desk, amina):
