@@ -134,7 +134,7 @@ async def _silent(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
         if patient.answered_on is None:
             lines.append(words("staff.silent-never", code=patient.code))
         else:
-            moment = words.date(patient.answered_on)
+            moment = words.date(patient.answered_on, today=turn.now.date())
             lines.append(words("staff.silent-line", code=patient.code, moment=moment))
     unreachable = await site.unreachable(turn.db, actor.sites)
     if unreachable:

@@ -1,10 +1,11 @@
 """The verb of a clinic day: what was measured there, typed in by staff within the protocol's ranges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from diary.doubts import Doubt, below, nearer
 from diary.enrolment import status_changed
 from diary.protocols import protocol_of
 from diary.roles import Act, patient_for
@@ -23,11 +24,15 @@ _EARLIEST = timedelta(days=365)  # before a patient was added: a screening takes
 
 @dataclass(frozen=True, slots=True)
 class RecordedVisit:
-    """The form that holds now, whether it was there already, and why the enrolment stops where it does."""
+    """The form that holds now, whether it was there already, and why the enrolment stops where it does.
 
-    id: int
+    With `doubts` nothing was saved: each of them is first to be said to be meant.
+    """
+
+    id: int | None
     already: bool = False
     stopped_because: str | None = None
+    doubts: tuple[Doubt, ...] = ()
 
 
 async def record_visit(
@@ -41,10 +46,12 @@ async def record_visit(
     reason: str | None,
     actor: Actor,
     now: datetime,
+    meant: Collection[str] = (),
 ) -> RecordedVisit:
     """Save a visit's form, or correct the one that was seen (`supersedes`), for a reason.
 
-    The same form sent twice is one act; ConflictError where another was saved since `supersedes` was seen.
+    The same form sent twice is one act; ConflictError where another was saved since `supersedes` was seen. What is
+    grave or unlikely (diary/doubts.py) is saved once its key is among those `meant`.
     """
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.ENTER_VISIT)
@@ -52,7 +59,8 @@ async def record_visit(
         planned = _visit(protocol, visit)
         _check_measures(protocol, planned, measured)
         await _check_day(conn, patient, held_on, now)
-        because = _below(protocol, planned, measured)
+        low = below(protocol, planned, measured)
+        because = str(low) if low else None
         taken = {name: measured[name] for name in planned.measures if name in measured}
         history = [row for row in await visits.visits_of_patient(conn, patient.id) if row.visit == visit]
         held = history[-1] if history else None
@@ -61,6 +69,10 @@ async def record_visit(
         if held is not None and sent_before:
             return RecordedVisit(held.id, already=True, stopped_because=because)
         _check_correction(history, supersedes, reason)
+        starts = (await patients.enrolment_of(conn, patient)).phase_starts
+        found = (low, nearer(protocol, starts, planned, held_on))
+        if doubts := tuple(doubt for doubt in found if doubt is not None and doubt.key not in meant):
+            return RecordedVisit(None, doubts=doubts)
         values = {
             "patient_id": patient.id,
             "protocol_id": patient.protocol_id,
@@ -105,8 +117,8 @@ async def _save(
     details = {"visit": values["visit"], "held_on": values["held_on"].isoformat(), "measured": values["measured"]}
     if held is not None:
         details["old"] = {"held_on": held.held_on.isoformat(), "measured": held.measured}
-    verb = "correct visit" if held else "record visit"
-    audit = await write_audit(conn, Audit(now, actor, verb, values["patient_id"], details, reason))
+    line = Audit(now, actor, "correct visit" if held else "record visit", values["patient_id"], details, reason)
+    audit = await write_audit(conn, line)
     supersedes = {"supersedes": held.id if held else None, "change_reason": reason}
     row_id = await visits.add_visit(conn, {**values, **supersedes, "recorded_at": now}, audit=audit)
     assert row_id is not None  # one writer at a time, and the row that holds was read in this transaction
@@ -121,12 +133,20 @@ def _visit(protocol: Protocol, visit: str) -> Visit:
 
 
 def _check_measures(protocol: Protocol, planned: Visit, measured: Mapping[str, float]) -> None:
-    measures = {measure.id: measure for measure in protocol.measure}
+    measures, at = {measure.id: measure for measure in protocol.measure}, planned.name.in_language("en")
+    if not measured:
+        raise WrongCallError(
+            "A visit has something that was measured; write at least one value.", "nothing-measured"
+        )
     for name, value in measured.items():
         if name not in planned.measures:
-            says = f"{name} is not measured at {planned.name.in_language('en')}."
+            says = f"{name} is not measured at {at}."
             raise WrongCallError(says, "not-measured", measure=name, visit=planned.name)
         _check_value(measures[name], value)
+    for name in planned.measures:
+        if name not in measured and (required := measures[name].require) and required.at == planned.id:
+            says = f"{measures[name].name.in_language('en')} must be measured at {at}."
+            raise WrongCallError(says, "must-be-measured", measure=measures[name].name, visit=planned.name)
 
 
 def _check_value(measure: Measure, value: float) -> None:
@@ -154,13 +174,3 @@ async def _check_day(conn: Connection, patient: Patient, held_on: date, now: dat
     if held_on < patient.added_at.astimezone(zone).date() - _EARLIEST:
         says = f"{held_on} lies more than a year before {patient.code} was added; check the day."
         raise WrongCallError(says, "day-too-early", day=held_on, code=patient.code)
-
-
-def _below(protocol: Protocol, planned: Visit, measured: Mapping[str, float]) -> str | None:
-    """Why the patient does not go on: a measure below what is required at this visit."""
-    for measure in protocol.measure:
-        required, value = measure.require, measured.get(measure.id)
-        if required is not None and value is not None and required.at == planned.id and value < required.min:
-            name, at = measure.name.in_language("en"), planned.name.in_language("en")
-            return f"{name} {value:g} is below {required.min:g}, the least at {at}"
-    return None

@@ -22,7 +22,10 @@ PAIN_DAYS: Final = 14
 
 @dataclass(frozen=True, slots=True)
 class RosterRow:
-    """One patient; `day` and `phase` are those of the trial, `pains` the newest score of each of the last days."""
+    """One patient; `day` and `phase` are those of the trial, `pains` the newest score of each of the last days.
+
+    `pain_on` is the day of the newest score where that is neither today nor yesterday.
+    """
 
     code: str
     site: str
@@ -32,6 +35,7 @@ class RosterRow:
     figures: Figures
     last_answer_at: datetime | None
     pain_now: int | None
+    pain_on: date | None
     pains: tuple[int | None, ...]
     open_alerts: int
     reachable: str | None
@@ -113,8 +117,9 @@ async def _rows(db: Database, conn: Connection, listed: Sequence[Listed], now: d
             who,
             trial_day(protocols[who.protocol_id], starts[who.id], days[who.id]),
             figures.get(who.id, Figures()),
-            pain_now=pain_now[who.id],
-            pains=_pains([score for score in scores if score.patient_id == who.id], days[who.id]),
+            newest=pain_now.get(who.id),
+            scores=[score for score in scores if score.patient_id == who.id],
+            on=days[who.id],
         )
         for who in listed
     )
@@ -126,7 +131,13 @@ def _pains(scores: Sequence[DayScore], today: date) -> tuple[int | None, ...]:
 
 
 def _row(
-    who: Listed, today: TrialDay, figures: Figures, *, pain_now: int | None, pains: tuple[int | None, ...]
+    who: Listed,
+    today: TrialDay,
+    figures: Figures,
+    *,
+    newest: DayScore | None,
+    scores: Sequence[DayScore],
+    on: date,
 ) -> RosterRow:
     return RosterRow(
         code=who.code,
@@ -136,8 +147,9 @@ def _row(
         day=today.day,
         figures=figures,
         last_answer_at=who.last_answer_at,
-        pain_now=pain_now,
-        pains=pains,
+        pain_now=newest.score if newest else None,
+        pain_on=newest.local_date if newest and newest.local_date < on - _DAY else None,
+        pains=_pains(scores, on),
         open_alerts=who.open_alerts,
         reachable=who.reachable,
     )

@@ -1,7 +1,7 @@
 """Charts for the pages as SVG: no script, no style of their own, readable without colour, mirrored from the right.
 
-A picture has its title and description for who cannot see it, and the page has a table beside it. Words come from
-the caller; each of them is escaped.
+A picture has its title and description for who cannot see it, and the page has a table of its figures below it.
+Words come from the caller; each of them is escaped.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,37 @@
 """The audit trail as staff read it: who did what to whom, when and why."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from diary.protocols import protocol_of
 from diary.roles import patient_called
-from storage import people
+from protocol.model import Protocol
+from storage import alerts, people
 from storage.audit import TrailLine, trail_lines
-from storage.database import Database
+from storage.database import Connection, Database
+from storage.slots import Question, questions
+
+# Everything that is ever written into the trail; a test holds it equal to the code.
+VERBS: Final = (
+    "add patient", "add site", "add staff", "adopt protocol", "answer later", "change status", "chat reachable",
+    "chat unreachable", "choose language", "choose passphrase", "choose time", "choose zone", "close alert",
+    "comment", "consent", "correct answer", "correct visit", "disable staff", "enter answer", "erase identity",
+    "export", "invite patient", "invite staff", "join", "keep note", "lock sign-in", "make sign-in link",
+    "move phase", "pass note on", "raise alert", "record answer", "record outage", "record visit",
+    "remind of alert", "reset passphrase", "see alert", "sign in", "sign in failed", "sign out", "stop use",
+    "use invite", "use sign-in link",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line with what its numbers stand for: a question, an alert's rule; and the protocol that names things."""
+
+    line: TrailLine
+    question: Question | None
+    rule: str | None
+    protocol: Protocol | None
 
 
 async def trail(
@@ -34,3 +62,30 @@ async def trail(
             before_id=before_id,
             limit=limit,
         )
+
+
+async def told(db: Database, lines: Sequence[TrailLine]) -> list[Told]:
+    """Lines of the trail, so that who reads them need not know a single number."""
+    async with db.read() as conn:
+        asked = await questions(conn, _named(lines, "slot"))
+        rules = await alerts.rules_of(conn, _named(lines, "alert"))
+        newest = max((await people.protocol_ids(conn)).values(), default=None)
+        return [await _told(db, conn, line, asked, rules, newest) for line in lines]
+
+
+async def _told(  # noqa: PLR0917 - what was read for all lines at once
+    db: Database,
+    conn: Connection,
+    line: TrailLine,
+    asked: dict[int, Question],
+    rules: dict[int, str],
+    newest: int | None,
+) -> Told:
+    question = asked.get(line.details.get("slot", 0))
+    protocol_id = question.protocol_id if question else newest
+    protocol = None if protocol_id is None else await protocol_of(db, conn, protocol_id)
+    return Told(line, question, rules.get(line.details.get("alert", 0)), protocol)
+
+
+def _named(lines: Sequence[TrailLine], what: str) -> set[int]:
+    return {line.details[what] for line in lines if what in line.details}

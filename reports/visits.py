@@ -4,6 +4,7 @@ Counted adherence is (dispensed - returned) / expected doses, from what a measur
 adherence is taken / expected doses of the same item (reports/adherence.py). Counts of any kind flatter (Rudd, Clin
 Pharmacol Ther 1989;46:169; the count's form after NIHMS293825, table 1), so the two stand beside one another, and a
 difference of more than 20 points is flagged for a person to look at. A count above the expected is shown as it is.
+Once returned doses were counted, both are of the doses up to that visit's day: what is due after it is in the box.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from diary.doubts import Below, below
 from diary.protocols import protocol_of
 from diary.roles import patient_called
 from protocol.calendar import VisitDate, anchor_of, visit_dates, zone_of
@@ -45,23 +47,25 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class SavedVisit:
-    """A form as somebody saved it."""
+    """A form as somebody saved it, and the value of it that lies below the protocol's least."""
 
     id: int
     by: str
     held_on: date
-    measured: Mapping[str, float]
+    measured: tuple[Measured, ...]
     recorded_at: datetime
     change_reason: str | None
+    below: Below | None
 
 
 @dataclass(frozen=True, slots=True)
 class VisitLine:
-    """A visit of one patient; `row_id` is the form that holds, which a correction names."""
+    """A visit of one patient; `row_id` is the form that holds, which a correction names, `today` the patient's."""
 
     visit: str
     names: Text
     planned: date
+    today: date
     state: str
     held_on: date | None
     row_id: int | None
@@ -97,12 +101,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """An item's adherence as said and as the returned doses count it; None before they were counted."""
+    """An item's adherence as said and as the doses returned at a visit count it, up to its day; None before."""
 
     item: str
     names: Text
     said: Share
     counted: Share | None
+    visit: str | None
+    until: date | None
 
     @property
     def flagged(self) -> bool:
@@ -136,21 +142,33 @@ def _line(protocol: Protocol, planned: VisitDate, saved: list[VisitRow], today: 
     measures = tuple(protocol.measure_of(name) for name in visit.measures)
     history = [row for row in saved if row.visit == visit.id]
     held = history[-1] if history else None
-    taken = held.measured if held else {}
     return VisitLine(
         visit=visit.id,
         names=visit.name,
         planned=planned.on,
+        today=today,
         state=state_of_visit(planned.on, today, held=held is not None),
         held_on=held.held_on if held else None,
         row_id=held.id if held else None,
         measures=measures,
-        measured=tuple(Measured(m.id, m.name, taken[m.id], m.unit) for m in measures if m.id in taken),
+        measured=_measured(measures, held.measured) if held else (),
         history=tuple(
-            SavedVisit(row.id, row.staff or "system", row.held_on, row.measured, row.recorded_at, row.change_reason)
+            SavedVisit(
+                id=row.id,
+                by=row.staff or "system",
+                held_on=row.held_on,
+                measured=_measured(measures, row.measured),
+                recorded_at=row.recorded_at,
+                change_reason=row.change_reason,
+                below=below(protocol, visit, row.measured),
+            )
             for row in history
         ),
     )
+
+
+def _measured(measures: tuple[Measure, ...], taken: Mapping[str, float]) -> tuple[Measured, ...]:
+    return tuple(Measured(m.id, m.name, taken[m.id], m.unit) for m in measures if m.id in taken)
 
 
 async def visits_due(
@@ -207,25 +225,38 @@ async def counted(db: Database, code: str, scope: frozenset[int] | None, now: da
         counting = [measure for measure in protocol.measure if measure.counts is not None]
         if not counting:
             return ()
-        doses = await slot_counts(conn, by="item", now=now, patient_id=patient.id)
         returned = await _returned(conn, patient.id)
-    by_item = {row.key: row for row in doses}
-    names = {item.id: item.name for _, item in protocol.items()}
-    found = []
-    for measure in counting:
-        assert measure.counts is not None
-        item, row = measure.counts.item, by_item.get(measure.counts.item)
-        expected = row.doses if row else 0
-        left = returned.get(measure.id)
-        share = None if left is None else Share(measure.counts.dispensed - round(left), expected)
-        found.append(Counted(item, names[item], Share(row.taken if row else 0, expected), share))
-    return tuple(found)
+        names = {item.id: item.name for _, item in protocol.items()}
+        found = [await _counted(conn, patient.id, one, names, returned.get(one.id), now) for one in counting]
+        return tuple(found)
 
 
-async def _returned(conn: Connection, patient_id: int) -> dict[str, float]:
-    """The newest value of each measure of a patient's visits, the last visit's for one that is taken again."""
+async def _counted(  # noqa: PLR0917 - the parts of one question
+    conn: Connection,
+    patient_id: int,
+    measure: Measure,
+    names: Mapping[str, Text],
+    row: VisitRow | None,
+    now: datetime,
+) -> Counted:
+    assert measure.counts is not None
+    item, until = measure.counts.item, row.held_on if row else None
+    doses = {
+        group.key: group
+        for group in await slot_counts(conn, by="item", now=now, patient_id=patient_id, until=until)
+    }.get(item)
+    expected = doses.doses if doses else 0
+    said = Share(doses.taken if doses else 0, expected)
+    if row is None:
+        return Counted(item, names[item], said, None, None, None)
+    gone = measure.counts.dispensed - round(row.measured[measure.id])
+    return Counted(item, names[item], said, Share(gone, expected), row.visit, until)
+
+
+async def _returned(conn: Connection, patient_id: int) -> dict[str, VisitRow]:
+    """For each measure the form of the last visit at which it was taken."""
     newest = {row.visit: row for row in await visits.visits_of_patient(conn, patient_id)}
-    found: dict[str, float] = {}
+    found: dict[str, VisitRow] = {}
     for row in sorted(newest.values(), key=lambda row: row.held_on):
-        found |= row.measured
+        found |= dict.fromkeys(row.measured, row)
     return found

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from gettext import NullTranslations
 from importlib.resources import files
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeAlias
 
 from babel.core import Locale, get_global
 from babel.dates import format_date, format_time
@@ -15,6 +15,7 @@ from babel.support import Translations
 
 from protocol.calendar import zone_of
 
+Day: TypeAlias = date  # within Words, `date` is its method
 # Telegram's Arabic readers in Egypt, where the trial is, write Arabic-Indic digits.
 _LOCALES = {"ar": "ar_EG", "en": "en_GB"}
 DIGITS = {
@@ -61,13 +62,14 @@ class Words:
         """A time of day, "20:00"."""
         return self.digits(format_time(at, "HH:mm", locale=self.locale))
 
-    def date(self, on: date) -> str:
-        """A day of the week with its date, "Tue 24 Nov"."""
-        return self.digits(_short_date(on, self.locale))
+    def date(self, on: Day, *, today: Day | None = None) -> str:
+        """A day of the week with its date, "Tue 24 Nov", and with its year where that is another than today's."""
+        year = today is not None and on.year != today.year
+        return self.digits(_short_date(on, self.locale, "EEE d MMM y" if year else "EEE d MMM"))
 
-    def stamp(self, local: datetime) -> str:
+    def stamp(self, local: datetime, *, today: Day | None = None) -> str:
         """An instant on the patient's wall in a way that is still right tomorrow: "Tue 24 Nov, 20:00"."""
-        return self("moment.date", date=self.date(local.date()), time=self.time(local))
+        return self("moment.date", date=self.date(local.date(), today=today), time=self.time(local))
 
     def moment(self, at: datetime, *, now: datetime, zone: str) -> str:
         """An instant as the patient would say it: "today 20:00", "tomorrow 09:00", "Tue 1 Dec, 20:00"."""
@@ -76,7 +78,7 @@ class Words:
         near = {today: "today", today + timedelta(days=1): "tomorrow", today - timedelta(days=1): "yesterday"}
         if local.date() in near:
             return self(f"moment.{near[local.date()]}", time=self.time(local))
-        return self.stamp(local)
+        return self.stamp(local, today=today)
 
     def place(self, zone: str) -> str:
         """The city a time zone is named after; CLDR keeps some under the name the zone had before."""
@@ -88,9 +90,9 @@ class Words:
 
 
 @lru_cache(maxsize=4096)
-def _short_date(on: date, locale: Locale) -> str:
+def _short_date(on: date, locale: Locale, form: str) -> str:
     """Kept, since CLDR's patterns take a quarter of a millisecond and a page has hundreds of dates."""
-    return str(format_date(on, "EEE d MMM", locale=locale))
+    return str(format_date(on, form, locale=locale))
 
 
 @cache

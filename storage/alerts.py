@@ -1,6 +1,6 @@
 """Alerts: what staff were called for, once each."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -128,6 +128,12 @@ async def alert_by_id(conn: Connection, alert_id: int) -> Alert | None:
     """Find an alert."""
     found = (await conn.execute(_alerts().where(_a.c.id == alert_id))).one_or_none()
     return Alert.of(found) if found else None
+
+
+async def rules_of(conn: Connection, alert_ids: Collection[int]) -> dict[int, str]:
+    """The rule that raised each of these alerts."""
+    rows = await conn.execute(select(_a.c.id, _a.c.rule).where(_a.c.id.in_(alert_ids)))
+    return {row.id: row.rule for row in rows}
 
 
 async def see_alert(conn: Connection, alert_id: int, staff_id: int, *, at: datetime, audit: AuditId) -> bool:

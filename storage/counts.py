@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, FromClause, Integer, Select, Subquery, and_, cast, func, select
@@ -47,8 +47,9 @@ async def slot_counts(
     site_ids: frozenset[int] | None = None,
     patient_id: int | None = None,
     patient_ids: Collection[int] | None = None,
+    until: date | None = None,
 ) -> list[Counts]:
-    """Count slots by state; `as_of` an earlier instant, answers recorded after it do not count."""
+    """Count slots by state, up to a day; `as_of` an earlier instant, answers recorded after it do not count."""
     slot = slots_by(conn, by, now, as_of=as_of)
     if as_of is not None or site_ids is not None:
         slot = slot.where(_s.c.patient_id.in_(patients_of(site_ids, added_by=as_of)))
@@ -56,6 +57,8 @@ async def slot_counts(
         slot = slot.where(_s.c.patient_id == patient_id)
     if patient_ids is not None:
         slot = slot.where(_s.c.patient_id.in_(patient_ids))
+    if until is not None:
+        slot = slot.where(_s.c.local_date <= until)
     groups = counted(slot).subquery()
     rows = await conn.execute(select(groups).order_by(*order_of(by, groups)))
     return [Counts.of(row) for row in rows]

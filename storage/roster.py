@@ -126,15 +126,21 @@ _SCORES = (
     .where(_s.c.local_date >= bindparam("first", type_=LocalDate), _s.c.kind == "rating")
     .order_by(_s.c.patient_id, _s.c.due_at, _s.c.id)
 )
-_NEWEST_SCORE = (
-    select(_e.c.score)
-    .join(_s, _s.c.answered_by == _e.c.id)
-    .where(_s.c.patient_id == _p.c.id, _s.c.kind == "rating")
-    .order_by(_s.c.due_at.desc(), _s.c.id.desc())
+_rated = tables.slots.alias("rated")
+_NEWEST_RATED = (
+    select(_rated.c.id)
+    .where(_rated.c.patient_id == _p.c.id, _rated.c.kind == "rating", _rated.c.answered_by.is_not(None))
+    .order_by(_rated.c.due_at.desc(), _rated.c.id.desc())
     .limit(1)
     .scalar_subquery()
 )
-_PAIN_NOW = select(_p.c.id, _NEWEST_SCORE.label("score")).where(_p.c.id.in_(_OF_PAGE))
+_PAIN_NOW = (
+    select(_p.c.id.label("patient_id"), _s.c.local_date, _e.c.score)
+    .select_from(_p)
+    .join(_s, _s.c.id == _NEWEST_RATED)
+    .join(_e, _e.c.id == _s.c.answered_by)
+    .where(_p.c.id.in_(_OF_PAGE))
+)
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -205,6 +211,7 @@ async def scores_since(
     return [DayScore.of(row) for row in await conn.execute(_SCORES, asked)]
 
 
-async def newest_scores(conn: Connection, patient_ids: Collection[int]) -> dict[int, int | None]:
-    """The newest score that holds of each of these patients."""
-    return {row.id: row.score for row in await conn.execute(_PAIN_NOW, {"patient_ids": list(patient_ids)})}
+async def newest_scores(conn: Connection, patient_ids: Collection[int]) -> dict[int, DayScore]:
+    """The newest score that holds of each of these patients who has one."""
+    rows = await conn.execute(_PAIN_NOW, {"patient_ids": list(patient_ids)})
+    return {row.patient_id: DayScore.of(row) for row in rows}

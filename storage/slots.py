@@ -1,6 +1,7 @@
 """The ledger: every slot of every patient as a row."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from storage import tables
 from storage.audit import AuditId
 from storage.columns import Instant
 from storage.database import Connection
-from storage.records import DueNudge, Slot, columns_of
+from storage.records import DueNudge, Record, Slot, columns_of
 from storage.states import SlotState, state_of_slot
 
 _s = tables.slots
@@ -162,6 +163,24 @@ async def slot_by_id(conn: Connection, slot_id: int, *, now: datetime) -> Slot |
     """Find a slot with its state as of now."""
     found = (await conn.execute(_BY_ID, {"slot_id": slot_id, "now": now})).one_or_none()
     return Slot.of(found) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Record):
+    """What was asked of whom and when: a slot in few words, for those who read of it."""
+
+    id: int
+    protocol_id: int
+    phase: str
+    item: str
+    due_at: datetime
+    zone: str
+
+
+async def questions(conn: Connection, slot_ids: Collection[int]) -> dict[int, Question]:
+    """These slots by their ids."""
+    rows = await conn.execute(select(*columns_of(Question, _s)).where(_s.c.id.in_(slot_ids)))
+    return {row.id: Question.of(row) for row in rows}
 
 
 async def next_slot(conn: Connection, patient_id: int, *, now: datetime, item: str | None = None) -> Slot | None:

@@ -11,15 +11,17 @@ from diary.answers import TAKEN, Answer, Recorded, Verdict, correct_entry, enter
 from diary.enrolment import change_status, check_still_in, erase_patient, move_effect, move_phase, stop_use
 from diary.joining import ZoneAndTimes, choose_zone_and_times
 from diary.roles import Act
+from diary.team import list_sites
 from protocol.calendar import zone_of
-from protocol.errors import ConflictError, UnknownCodeError
+from protocol.errors import UnknownCodeError
 from reports.record import Line, Record, record
 from web.asked import Asked
 from web.forms import Form, Shown, ask_first, day_in, id_in, needed, strange_day, wall_in
 from web.numbers import number_of
 from web.pages import Page
-from web.refusals import NotUnderstoodError
+from web.refusals import MeanwhileError, NotUnderstoodError
 from web.words import day
+from web.zones import zones_of
 
 SOURCES: Final = ("phone", "paper", "visit")
 _AT: Final = "/patients/{code}"
@@ -76,6 +78,11 @@ async def _effects(asked: Asked, found: Record, phase: str, start: date) -> list
         key = "sure.longer" if length.days_then > length.days_now else "sure.shorter"
         effects.append(words(key, phase=names[length.phase], before=length.days_now, then=length.days_then))
     return effects
+
+
+async def _living(asked: Asked) -> Shown:
+    """The patient, and the zones there are to live in."""
+    return {**await _inside(asked), "zones": zones_of(await list_sites(asked.db))}
 
 
 async def _times(asked: Asked, shown: Shown) -> Response:
@@ -211,7 +218,7 @@ async def _enter(asked: Asked, shown: Shown) -> Response:
 def _check(done: Recorded) -> None:
     """Say why an answer was not recorded; the same one again is no fault."""
     if done.verdict is Verdict.DIFFERENT:
-        raise ConflictError
+        raise MeanwhileError("problem.answered")
     if done.verdict not in (Verdict.RECORDED, Verdict.ALREADY):
         raise NotUnderstoodError(f"verdict.{done.verdict}")
 
@@ -234,7 +241,7 @@ async def _correct(asked: Asked, shown: Shown) -> Response:
 
 FORMS: Final = (
     Form(f"{_AT}/move", Act.MOVE_PHASE, "act_move.html", _inside, _move),
-    Form(f"{_AT}/times", Act.CHANGE_TIMES, "act_times.html", _inside, _times),
+    Form(f"{_AT}/times", Act.CHANGE_TIMES, "act_times.html", _living, _times),
     *(_status(status) for status in _STATUS_ACTS),
     Form(f"{_AT}/stop-use", Act.WITHDRAW, "act_reason.html", _with_act("stop-use"), _stop_use),
     Form(f"{_AT}/erase", Act.ERASE, "act_reason.html", _with_act("erase"), _erase),

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from diary import Database
 from reports.health import complaints, health_of
-from web import acts, exports, figures, patient, patients, team, today, visits
+from web import acts, exports, figures, patient, patients, team, today, trail, visits
 from web.asked import plain_page
 from web.guard import Guard
 from web.pages import Door, Page
@@ -34,6 +34,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *acts.PAGES,
     *visits.PAGES,
     *figures.PAGES,
+    *trail.PAGES,
     *exports.PAGES,
     *team.PAGES,
 )

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
@@ -51,6 +51,11 @@ class Asked:
         return self.actor.sites
 
     @property
+    def today(self) -> date:
+        """The day by which a date of another year is told with its year."""
+        return self.now.date()
+
+    @property
     def form(self) -> FormData:
         """What was typed; empty for a question."""
         return getattr(self.request.state, "form", FormData())
@@ -59,6 +64,10 @@ class Asked:
         """One field of the form, without blanks around it."""
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
+
+    def ticked(self, name: str) -> frozenset[str]:
+        """The boxes of this name that were ticked."""
+        return frozenset(value for value in self.form.getlist(name) if isinstance(value, str))
 
     def query(self, name: str) -> str:
         """One part of the address's question."""
@@ -88,6 +97,7 @@ class Asked:
             path=self.request.url.path,
             done=self.query("done"),
             here=self.here,
+            day=partial(self.words.date, today=self.today),
             **values,
         )
 

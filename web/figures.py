@@ -1,4 +1,4 @@
-"""Figures and records without a single patient: adherence, outages, the audit trail."""
+"""Figures and records without a single patient: adherence, outages, how many alerts there are."""
 
 from typing import Final
 
@@ -12,9 +12,7 @@ from reports.adherence import By
 from reports.alerts import alert_load
 from reports.health import outages
 from reports.site import adherence_page
-from reports.trail import trail
 from web.asked import Asked
-from web.numbers import ID_DIGITS, number_of
 from web.pages import Page
 from web.today import zone_for
 
@@ -50,19 +48,6 @@ async def _outages(asked: Asked) -> Response:
     return asked.page("outages.html", outages=await outages(asked.db, asked.scope), zone=await zone_for(asked))
 
 
-async def _trail(asked: Asked) -> Response:
-    before = asked.query("before")
-    lines = await trail(
-        asked.db,
-        asked.scope,
-        code=asked.query("code") or None,
-        staff=asked.query("staff") or None,
-        verb=asked.query("verb") or None,
-        before_id=number_of(before, digits=ID_DIGITS),
-    )
-    return asked.page("trail.html", lines=lines, zone=await zone_for(asked))
-
-
 async def _alerts(asked: Asked) -> Response:
     """How many alerts there are and how long they wait: whoever is called too often stops listening."""
     return asked.page("alert_load.html", load=await alert_load(asked.db, asked.scope, asked.now))
@@ -71,6 +56,5 @@ async def _alerts(asked: Asked) -> Response:
 PAGES: Final = (
     Page("/adherence", Act.SEE_FIGURES, _adherence),
     Page("/outages", Act.SEE_OUTAGES, _outages),
-    Page("/trail", Act.SEE_AUDIT, _trail),
     Page("/alerts", Act.SEE_PATIENTS, _alerts),
 )

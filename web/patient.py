@@ -1,22 +1,30 @@
 """One patient: the whole calendar, past and coming, every answer with its times, and what may be done."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from markupsafe import Markup
 from starlette.responses import Response
 
+from diary import PatientStatus
 from diary.comments import add_comment, comments_of
 from diary.enrolment import invite_patient
 from diary.roles import Act
-from reports.record import record
+from protocol.calendar import zone_of
+from reports.doses import doses_of
+from reports.record import Line, Record, pain_series, record
 from reports.svg import PainLabels, pain_svg
-from reports.visits import counted, visits_of
+from reports.trail import told
+from reports.visits import VisitLine, counted, visits_of
 from web.asked import Asked
 from web.forms import Form, Shown, needed
 from web.invites import invite_page
 from web.pages import Page
 from web.refusals import NotUnderstoodError
+from web.trail import in_words
+from web.visits import low_value
 
+_RECENT_DAYS: Final = 3
 _AT: Final = "/patients/{code}"
 
 
@@ -35,10 +43,39 @@ async def _shown(asked: Asked) -> Shown:
         "code": code,
         "zone": found.zone,
         "visits": visits,
+        "calendar": _calendar(found),
+        "doses": doses_of(found),
+        "pains": pain_series(found),
+        "trail": [in_words(asked, one, found.zone) for one in await told(asked.db, found.trail)]
+        if asked.may(Act.SEE_AUDIT)
+        else [],
+        "left_because": _left_because(asked, found, visits),
         "counted": await counted(asked.db, code, asked.scope, asked.now),
         "comments": await comments_of(asked.db, code, asked.scope),
         "chart": Markup(chart),  # noqa: S704 - made by us, with everything from outside escaped
     }
+
+
+def _calendar(found: Record) -> dict[str, list[Line]]:
+    """The last days with a question first, since these are what somebody comes for; the rest is folded."""
+    today = found.now.astimezone(zone_of(found.zone)).date()
+    lines = sorted(found.lines, key=lambda line: line.slot.due_at)
+    begun = [line for line in reversed(lines) if line.slot.local_date <= today]
+    recent = sorted({line.slot.local_date for line in begun})[-_RECENT_DAYS:]
+    return {
+        "recent": [line for line in begun if line.slot.local_date in recent],
+        "coming": [line for line in lines if line.slot.local_date > today],
+        "earlier": [line for line in begun if line.slot.local_date not in recent],
+    }
+
+
+def _left_because(asked: Asked, found: Record, visits: Sequence[VisitLine]) -> str | None:
+    """Why the patient had to leave, where a value below the protocol's least was the reason."""
+    if found.patient.status is not PatientStatus.WITHDRAWN:
+        return None
+    reasons = {line.reason for line in found.trail}
+    low = [form.below for visit in visits for form in visit.history if form.below is not None]
+    return next((low_value(asked.words, one) for one in low if str(one) in reasons), None)
 
 
 async def _comment(asked: Asked, shown: Shown) -> Response:

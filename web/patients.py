@@ -19,6 +19,7 @@ from web.forms import Form, Shown, ask_first, code_in, day_in, needed, strange_d
 from web.pages import Page
 from web.refusals import NotUnderstoodError
 from web.today import zone_for
+from web.zones import zones_of
 
 # One letter and one class a state: the letter tells what the colour tells.
 _CELLS: Final = {
@@ -107,7 +108,13 @@ def _cells(line: GridLine) -> Markup:
 
 async def _new(asked: Asked) -> Shown:
     file = await newest_protocol(asked.db)
-    return {"sites": await _own_sites(asked), "speaks": file.protocol.trial.languages, "protocol_id": file.id}
+    sites = await _own_sites(asked)
+    return {
+        "sites": sites,
+        "speaks": file.protocol.trial.languages,
+        "protocol_id": file.id,
+        "zones": zones_of(sites),
+    }
 
 
 async def _add(asked: Asked, shown: Shown) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime, time
 
-from protocol.errors import DaybookError, WrongCallError
+from protocol.errors import ConflictError, DaybookError, WrongCallError
 from protocol.lifecycle import PatientStatus
 from protocol.values import Text
 from web.words import Words, day
@@ -11,6 +11,13 @@ from web.words import Words, day
 
 class NotUnderstoodError(WrongCallError):
     """A field of a form that cannot be used; its key is the catalogue's sentence about it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key, key)
+
+
+class MeanwhileError(ConflictError):
+    """What somebody else did meanwhile leaves another way than sending it again; its key says which."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key, key)
@@ -27,7 +34,7 @@ class NotSureError(Exception):
 
 def said(words: Words, error: DaybookError) -> str:
     """What an error says; one that no form can bring about has only its own sentence."""
-    key = error.key if isinstance(error, NotUnderstoodError) else f"refused.{error.key}"
+    key = error.key if isinstance(error, NotUnderstoodError | MeanwhileError) else f"refused.{error.key}"
     if not words.knows(key):
         return str(error)
     return words(key, **{name: _told(words, value) for name, value in error.values.items()})

@@ -21,6 +21,7 @@ from web.forms import Form, Shown, code_in, needed
 from web.invites import invite_page
 from web.pages import Page
 from web.words import languages
+from web.zones import zones_of
 
 
 async def _team(asked: Asked) -> Shown:
@@ -51,6 +52,10 @@ async def _add(asked: Asked, _shown: Shown) -> Response:
         form=asked.typed("form"),
     )
     return await invite_page(asked, made, language=asked.typed("language"), back="/team")
+
+
+async def _new_site(asked: Asked) -> Shown:
+    return {"zones": zones_of(await list_sites(asked.db))}
 
 
 async def _add_site(asked: Asked, _shown: Shown) -> Response:
@@ -90,7 +95,7 @@ async def _reset(asked: Asked, shown: Shown) -> Response:
 
 _FORMS: Final = (
     Form("/team/new", Act.MANAGE_TEAM, "team_new.html", _team, _add),
-    Form("/team/site", Act.MANAGE_TEAM, "team_site.html", _team, _add_site),
+    Form("/team/site", Act.MANAGE_TEAM, "team_site.html", _new_site, _add_site),
     Form("/team/{code}/disable", Act.MANAGE_TEAM, "team_disable.html", _member, _disable),
     Form("/team/{code}/reset", Act.MANAGE_TEAM, "team_reset.html", _member, _reset),
 )

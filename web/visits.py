@@ -1,18 +1,22 @@
 """Clinic days: which are due, and a form for what is measured there."""
 
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 from starlette.responses import Response
 
+from diary.doubts import Below, Doubt
 from diary.roles import Act
 from diary.visits import record_visit
 from protocol.errors import UnknownCodeError
 from protocol.model import Measure
-from reports.visits import visits_due, visits_of
+from reports.visits import VisitLine, counted, visits_due, visits_of
 from web.asked import Asked
 from web.forms import Form, Shown, day_in, id_in, needed
 from web.pages import Page
 from web.refusals import NotUnderstoodError
+from web.words import Words
 
 _WEEKS_AHEAD: Final = 28
 # Arabic keyboards write these; browsers hand them on in a text field.
@@ -30,26 +34,74 @@ async def _visit(asked: Asked) -> Shown:
     visit = next((one for one in visits if one.visit == name), None)
     if visit is None:
         raise UnknownCodeError("There is no such visit.")
-    return {"code": code, "visit": visit, "values": {one.measure: one.shown for one in visit.measured}}
+    return {
+        "code": code,
+        "visit": visit,
+        "values": {one.measure: one.shown for one in visit.measured},
+        "needed": {one.id: one.require.min for one in visit.measures if one.require and one.require.at == name},
+        "doubts": (),
+    }
 
 
 async def _enter(asked: Asked, shown: Shown) -> Response:
-    visit = shown["visit"]
+    code: str = shown["code"]
+    visit: VisitLine = shown["visit"]
     seen = asked.typed("supersedes")
+    values = {measure.id: _number(asked, measure) for measure in visit.measures}
+    measured = {name: value for name, value in values.items() if value is not None}
     done = await record_visit(
         asked.db,
-        code=shown["code"],
+        code=code,
         visit=visit.visit,
         held_on=day_in(asked, "held_on"),
-        measured={
-            measure.id: value for measure in visit.measures if (value := _number(asked, measure)) is not None
-        },
+        measured=measured,
         supersedes=id_in(asked, "supersedes") if seen else None,
         reason=needed(asked, "reason") if seen else None,
         actor=asked.actor,
         now=asked.now,
+        meant=asked.ticked("meant"),
     )
-    return asked.go(f"/patients/{shown['code']}", done="stopped" if done.stopped_because else "visit")
+    if done.doubts:
+        doubts = {"doubts": _doubts(asked, done.doubts)}
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return asked.page("act_visit.html", status=status, problem=None, **{**shown, **doubts})
+    differs = await _differs(asked, code, visit)
+    return asked.go(
+        f"/patients/{code}", done="stopped" if done.stopped_because else "differs" if differs else "visit"
+    )
+
+
+async def _differs(asked: Asked, code: str, visit: VisitLine) -> bool:
+    """Whether the doses counted at this visit and those said are too far apart."""
+    shares = await counted(asked.db, code, asked.scope, asked.now)
+    return any(one.flagged and one.visit == visit.visit for one in shares)
+
+
+def _doubts(asked: Asked, doubts: Sequence[Doubt]) -> list[tuple[str, str, str]]:
+    """Each doubt's key, what it is, and what is said with it."""
+    words, language = asked.words, asked.words.language
+    found = []
+    for doubt in doubts:
+        if isinstance(doubt, Below):
+            found.append((doubt.key, low_value(words, doubt), words("doubt.below")))
+            continue
+        days = {"held": doubt.held_on, "planned": doubt.planned, "nearer": doubt.other_on}
+        shown = {name: words.date(day, today=asked.today) for name, day in days.items()}
+        visit, other = doubt.visit.name.in_language(language), doubt.other.name.in_language(language)
+        sentence = words("doubt.nearer", visit=visit, other=other, **shown)
+        found.append((doubt.key, sentence, words("doubt.day", visit=visit)))
+    return found
+
+
+def low_value(words: Words, low: Below) -> str:
+    """The plain reason why a patient does not go on."""
+    return words(
+        "visit.below",
+        measure=low.measure.name.in_language(words.language),
+        value=words.digits(f"{low.value:g}"),
+        least=words.digits(f"{low.least:g}"),
+        visit=low.visit.name.in_language(words.language),
+    )
 
 
 def _number(asked: Asked, measure: Measure) -> float | None:

@@ -51,10 +51,10 @@ async def test_what_was_measured_is_kept_with_the_day_and_who_typed_it_in(stage,
 
 
 async def test_a_form_may_be_filled_in_part_and_corrected_with_a_reason(stage, amina, nour):
-    first = await record(stage, nour, {"nrs": 7})
+    first = await record(stage, nour, {"lanss": 14})
     second = await record(stage, nour, FORM, supersedes=first.id, reason="the rest")
     assert [(row.measured, row.supersedes, row.change_reason) for row in await rows(stage)] == [
-        ({"nrs": 7}, None, None),
+        ({"lanss": 14}, None, None),
         (FORM, first.id, "the rest"),
     ]
     assert second.already is False
@@ -64,7 +64,7 @@ async def test_the_same_form_sent_twice_is_one_act(stage, amina, nour):
     first, again = await record(stage, nour), await record(stage, nour)
     assert (again.id, again.already) == (first.id, True)
     mend = {"supersedes": first.id, "reason": "misread"}
-    second, again = await record(stage, nour, {"nrs": 6}, **mend), await record(stage, nour, {"nrs": 6}, **mend)
+    second, again = [await record(stage, nour, {"lanss": 13}, **mend) for _ in range(2)]
     assert (again.id, again.already) == (second.id, True)
     assert (await record(stage, nour)).already
     assert len(await rows(stage)) == 2
@@ -73,11 +73,11 @@ async def test_the_same_form_sent_twice_is_one_act(stage, amina, nour):
 async def test_of_two_who_write_the_same_visit_the_second_is_told_and_nothing_is_lost(stage, amina, nour):
     first = await record(stage, nour)
     with pytest.raises(ConflictError):
-        await record(stage, nour, {"nrs": 3})
-    await record(stage, nour, {"nrs": 6}, supersedes=first.id, reason="misread")
+        await record(stage, nour, {"lanss": 15})
+    await record(stage, nour, {"lanss": 16}, supersedes=first.id, reason="misread")
     with pytest.raises(ConflictError):
-        await record(stage, nour, {"nrs": 5}, supersedes=first.id, reason="misread")
-    assert [row.measured for row in await rows(stage)] == [FORM, {"nrs": 6}]
+        await record(stage, nour, {"lanss": 17}, supersedes=first.id, reason="misread")
+    assert [row.measured for row in await rows(stage)] == [FORM, {"lanss": 16}]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,8 @@ async def test_of_two_who_write_the_same_visit_the_second_is_told_and_nothing_is
         ({"measured": {"flexion": float("nan")}}, "Lumbar flexion lies from"),
         ({"measured": {"nrs": float("inf")}}, "Pain, NRS lies from"),
         ({"measured": {"capsules-returned": 3}}, "capsules-returned is not measured at Baseline"),
+        ({"measured": {}}, "something that was measured"),
+        ({"measured": {"nrs": 7}}, "LANSS score must be measured at Baseline"),
         ({"held_on": date(2026, 11, 25)}, "still to come"),
         ({"held_on": T0.date() - timedelta(days=366)}, "more than a year before P-001 was added"),
         ({"supersedes": 1}, "says why"),
@@ -111,7 +113,7 @@ async def test_today_is_the_day_where_the_patient_lives(stage, amina, nour):
 async def test_a_visit_or_a_record_that_is_not_there_is_unknown(stage, amina, nour):
     with pytest.raises(UnknownCodeError, match="no visit month-9"):
         await record(stage, nour, visit="month-9")
-    other = await record(stage, nour, {"nrs": 6}, visit="week-2", now=NOW)
+    other = await record(stage, nour, {"nrs": 6}, visit="week-2", now=NOW, meant=["day:2026-11-24"])
     for seen in (other.id, 999):
         with pytest.raises(UnknownCodeError, match="no such record"):
             await record(stage, nour, supersedes=seen, reason="r")
@@ -119,7 +121,7 @@ async def test_a_visit_or_a_record_that_is_not_there_is_unknown(stage, amina, no
 
 async def test_below_the_protocols_least_the_visit_is_kept_and_the_enrolment_stops_at_once(stage, amina, nour):
     why = "LANSS score 9 is below 12, the least at Baseline"
-    done = await record(stage, nour, {"lanss": 9, "nrs": 7})
+    done = await record(stage, nour, {"lanss": 9, "nrs": 7}, meant=["lanss:9"])
 
     assert done.stopped_because == why
     assert await status(stage) is PatientStatus.WITHDRAWN
@@ -140,7 +142,7 @@ async def test_the_least_value_itself_and_a_low_one_at_another_visit_stop_nobody
 
 async def test_somebody_who_has_not_joined_yet_is_stopped_too(stage, nour):
     await stage.add()
-    assert (await record(stage, nour, {"lanss": 3})).stopped_because is not None
+    assert (await record(stage, nour, {"lanss": 3}, meant=["lanss:3"])).stopped_because is not None
     assert await status(stage) is PatientStatus.WITHDRAWN
 
 
@@ -150,5 +152,39 @@ async def test_a_visit_that_cannot_stop_the_enrolment_is_not_kept_either(stage, 
 
     monkeypatch.setattr("diary.visits.status_changed", broken)
     with pytest.raises(RuntimeError):
-        await record(stage, nour, {"lanss": 9})
+        await record(stage, nour, {"lanss": 9}, meant=["lanss:9"])
     assert await rows(stage) == []
+
+
+@pytest.mark.parametrize("meant", [(), ("lanss:9",), ("day:2026-11-24",)])
+async def test_a_value_below_the_least_is_saved_only_when_that_value_is_meant(stage, amina, nour, meant):
+    done = await record(stage, nour, {"lanss": 8}, meant=meant)
+    assert (done.id, [str(doubt) for doubt in done.doubts]) == (
+        None,
+        ["LANSS score 8 is below 12, the least at Baseline"],
+    )
+    assert (await rows(stage), await status(stage)) == ([], PatientStatus.ACTIVE)
+    assert (await record(stage, nour, {"lanss": 8}, meant=[done.doubts[0].key])).stopped_because
+    assert await status(stage) is PatientStatus.WITHDRAWN
+
+
+@pytest.mark.parametrize(
+    ("visit", "held_on", "nearer"),
+    [
+        ("baseline", "2026-12-01", None),  # half way to week 2
+        ("baseline", "2026-12-02", "week-2"),
+        ("week-2", "2026-12-01", None),
+        ("week-2", "2026-11-30", "baseline"),
+        ("month-6", "2026-12-24", "week-6"),
+        ("month-6", "2027-04-09", "month-3"),
+        ("month-6", "2027-04-10", None),
+        ("month-6", "2027-09-01", None),  # there is no visit after it
+    ],
+)
+@pytest.mark.usefixtures("amina")
+async def test_a_day_nearer_to_another_visit_is_asked_about(stage, nour, visit, held_on, nearer):
+    form = {"visit": visit, "held_on": date.fromisoformat(held_on), "now": cairo("2027-09-01 12:00")}
+    measured = FORM if visit == "baseline" else {"nrs": 7}
+    done = await record(stage, nour, measured, **form)
+    assert [doubt.other.id for doubt in done.doubts] == ([nearer] if nearer else [])
+    assert (await record(stage, nour, measured, **form, meant=[f"day:{held_on}"])).id

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -31,7 +31,7 @@ async def test_a_row_tells_what_staff_look_for_first(stage: Stage, amina):
     assert (row.phase, row.day, row.reachable, row.open_alerts) == ("iv", 4, "yes", 1)
     assert row.figures == Figures(on_time=2, late=2, missed=2, open=1, doses=3, taken=1, not_taken=1)
     assert row.last_answer_at == cairo("2026-11-26 23:00")
-    assert (row.pain_now, row.pains) == (5, (*[None] * 10, 7, None, 5, None))
+    assert (row.pain_now, row.pain_on, row.pains) == (5, None, (*[None] * 10, 7, None, 5, None))
 
 
 async def test_a_row_says_the_same_as_the_page_of_its_patient(stage: Stage, amina, elsewhere):
@@ -50,7 +50,7 @@ async def test_pain_is_the_score_that_holds_and_not_the_one_it_replaced(stage: S
 
 async def test_pain_now_may_be_older_than_the_days_that_are_shown(stage: Stage, amina):
     [row] = (await roster(stage.db, None, FRIDAY + timedelta(days=30))).rows
-    assert (row.pain_now, row.pains) == (5, (None,) * 14)
+    assert (row.pain_now, row.pain_on, row.pains) == (5, date(2026, 11, 26), (None,) * 14)
 
 
 async def test_the_last_of_the_days_is_the_patients_own_today(stage: Stage):

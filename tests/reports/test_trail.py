@@ -1,8 +1,11 @@
+import ast
+from pathlib import Path
+
 import pytest
 
 from diary.alerts import see_alert
 from protocol.errors import UnknownCodeError
-from reports.trail import trail
+from reports.trail import VERBS, told, trail
 from storage import audit
 from tests.cast import T0, Stage
 
@@ -97,3 +100,26 @@ async def test_each_way_to_narrow_the_trail_has_its_index(stage: Stage, asked, i
         await audit.trail_lines(Watched(), **{**wanted, **asked})
     assert any(index in step for step in plans)
     assert not any("B-TREE" in step for step in plans)
+
+
+def test_the_verbs_are_those_that_are_written():
+    house, written = Path(__file__).parents[2], set()
+    for path in [path for room in ("diary", "schedules", "bot", "cli") for path in (house / room).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Audit":
+                verb = node.args[2]
+                ways = [verb.body, verb.orelse] if isinstance(verb, ast.IfExp) else [verb]
+                written |= {ast.literal_eval(way) for way in ways}
+    assert list(VERBS) == sorted(written)
+
+
+async def test_what_a_number_stands_for_comes_with_the_line(stage: Stage, amina):
+    alert = await stage.alert(amina)
+    lines = await told(stage.db, await trail(stage.db, None, limit=1000))
+    answered = [one for one in lines if one.line.verb == "record answer"]
+    assert {one.question.id for one in answered} == {one.line.details["slot"] for one in answered}
+    assert {one.protocol.trial.id for one in answered} == {"magnesium-clbp"}
+    actor = await stage.actor()
+    await see_alert(stage.db, alert_id=alert, actor=actor, now=T0)
+    [seen] = await told(stage.db, await trail(stage.db, None, verb="see alert"))
+    assert (seen.rule, seen.question) == ("side-effect", None)

@@ -40,10 +40,12 @@ async def test_each_visit_stands_with_its_day_its_values_and_everything_saved_be
         ("lanss", "15", ""),
         ("flexion", "22.5", "deg"),
     ]
-    assert [(saved.measured["lanss"], saved.change_reason) for saved in baseline.history] == [
-        (14, None),
-        (15, "misread"),
+    assert [(saved.measured[0].names.in_language("en"), saved.measured[0].shown) for saved in baseline.history] == [
+        ("LANSS score", "14"),
+        ("LANSS score", "15"),
     ]
+    assert [saved.change_reason for saved in baseline.history] == [None, "misread"]
+    assert (baseline.today, baseline.history[0].below) == (START, None)
     assert (found["week-2"].planned, found["week-2"].row_id) == (START + timedelta(days=14), None)
 
 
@@ -86,6 +88,25 @@ async def test_a_difference_of_20_points_is_not_flagged_and_more_is(stage: Stage
     await record(stage, "week-6", {"capsules-returned": 44}, on=after_oral.date(), now=after_oral, **mend)
     [one] = await counted(stage.db, "P-001", None, after_oral)
     assert (one.counted.numerator, one.flagged) == (12, True)  # 21.4 points
+
+
+async def test_counted_and_said_are_of_the_doses_up_to_the_visits_day(stage: Stage):
+    await stage.joined()
+    early = cairo("2026-12-11 13:00")  # the fourth day of capsules; the rest stays in the box
+    form = {"on": early.date(), "now": early, "meant": ["day:2026-12-11"]}
+    await record(stage, "week-6", {"capsules-returned": 50}, **form)
+    for now in (cairo("2026-12-12 08:00"), cairo("2027-01-06 12:00")):
+        [one] = await counted(stage.db, "P-001", None, now)
+        assert (one.counted.numerator, one.counted.denominator) == (6, 8)
+        assert (one.said.numerator, one.said.denominator, one.visit) == (0, 8, "week-6")
+        assert one.until == early.date()
+
+
+async def test_a_form_below_the_protocols_least_is_told_as_such(stage: Stage):
+    await stage.joined()
+    await record(stage, "baseline", {"lanss": 8}, meant=["lanss:8"])
+    [saved] = (await visits_of(stage.db, "P-001", None, NOON))[0].history
+    assert (saved.below.value, saved.below.least, saved.below.visit.id) == (8, 12, "baseline")
 
 
 async def test_somebody_elses_patient_has_no_visits_to_look_at(stage: Stage):

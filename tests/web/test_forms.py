@@ -121,6 +121,12 @@ async def test_an_answer_told_by_phone_is_marked_as_entered_by_staff(stage, desk
     assert "entered by staff" in await nour.sees("/patients/P-001")
     other = await nour.sends(f"/patients/P-001/slots/{slot}/enter", **(form | {"answer": "2"}))
     assert other.status_code == 409
+    said = words_of(other.text)
+    assert "There is an answer to this question already" in said
+    assert "Recorded for this question: 6" in said
+    assert "told by phone (nour)" in said
+    assert f'href="/patients/P-001/slots/{slot}/correct"' in other.text
+    assert 'name="answer"' not in other.text  # sending it again would never help
 
 
 async def test_an_answer_is_corrected_once_and_the_old_one_stays_in_sight(stage, desk, amina, nour):
@@ -140,7 +146,10 @@ async def test_an_answer_is_corrected_once_and_the_old_one_stays_in_sight(stage,
         assert (await nour.sends(f"/patients/P-001/slots/{slot}/correct", **form)).status_code == 303
     assert await rows(stage, tables.entries, "score", "change_reason") == [(7, None), (4, "misread on the phone")]
     page = (await nour.client.get("/patients/P-001")).text
-    assert "<s>7</s>" in page
+    line = page[page.index(f'<tr id="slot-{slot}">') :]
+    assert "<s>7</s> <strong>4</strong>" in line
+    assert "7 4 nour : misread on the phone" in words_of(line)
+    assert "corrected by staff (nour)" in words_of(page)
     stale = await nour.sends(f"/patients/P-001/slots/{slot}/correct", **(form | {"answer": "1", "reason": "x"}))
     assert stale.status_code == 409
 
@@ -172,7 +181,7 @@ WRONG_MEASURES = [
 async def test_a_measure_outside_its_range_is_refused_and_stays_in_the_field(stage, desk, amina, field, value):
     desk.now = cairo("2026-11-24 12:00")
     nour = await desk.member("nour")
-    form = {"held_on": "2026-11-24", "m-nrs": "7"} | {field: value}
+    form = {"held_on": "2026-11-24", "m-lanss": "14", "m-nrs": "7"} | {field: value}
     answer = await nour.sends("/patients/P-001/visits/baseline", **form)
     assert answer.status_code == 422, words_of(answer.text)
     assert 'value="7"' in answer.text
@@ -182,11 +191,80 @@ async def test_a_measure_outside_its_range_is_refused_and_stays_in_the_field(sta
 async def test_a_lanss_score_below_the_protocols_stops_the_enrolment_with_a_plain_reason(stage, desk, amina):
     desk.now = cairo("2026-11-24 12:00")
     nour = await desk.member("nour")
-    answer = await nour.sends("/patients/P-001/visits/baseline", held_on="2026-11-24", m__lanss="9")
+    path, form = "/patients/P-001/visits/baseline", {"held_on": "2026-11-24", "m-lanss": "9", "m-nrs": "7"}
+    assert "At least 12: with a lower value the patient leaves" in await nour.sees(path)
+    asked = await nour.sends(path, **form)
+    assert (asked.status_code, "LANSS score 9 is below 12, the least at Baseline" in asked.text) == (422, True)
+    assert 'name="meant" value="lanss:9" required' in asked.text
+    assert 'value="7"' in asked.text  # what was typed is still there
+    assert await rows(stage, tables.visits, "id") == []
+    answer = await nour.sends(path, **form, meant="lanss:9")
     assert answer.headers["location"] == "/patients/P-001?done=stopped"
     page = await nour.sees("/patients/P-001?done=stopped")
-    assert "is below 12" in page
+    assert "LANSS score 9 is below 12, the least at Baseline" in page
     assert "left" in page
+
+
+async def test_who_reads_arabic_is_told_in_arabic_why_a_patient_had_to_leave(stage, desk, amina):
+    desk.now = cairo("2026-11-24 12:00")
+    await desk.add("nour", "coordinator", language="ar")
+    nour = await desk.signed_in("nour")
+    form = {"held_on": "2026-11-24", "m-lanss": "9", "meant": "lanss:9"}
+    assert (await nour.sends("/patients/P-001/visits/baseline", **form)).status_code == 303
+    assert "مقياس LANSS: ٩ أقل من ١٢" in await nour.sees("/patients/P-001")
+
+
+async def test_a_visit_with_nothing_measured_is_refused_and_its_day_is_todays(stage, desk, amina):
+    desk.now = cairo("2026-11-24 12:00")
+    nour = await desk.member("nour")
+    page = (await nour.client.get("/patients/P-001/visits/baseline")).text
+    assert 'type="date" required value="2026-11-24"' in page
+    empty = await nour.sends("/patients/P-001/visits/baseline", held_on="2026-11-24")
+    assert (empty.status_code, "at least one value" in words_of(empty.text)) == (422, True)
+    assert await rows(stage, tables.visits, "id") == []
+
+
+async def test_a_visit_months_too_early_is_saved_only_when_it_is_meant(stage, desk, amina):
+    desk.now = cairo("2026-12-24 12:00")
+    nour = await desk.member("nour")
+    form = {"held_on": "2026-12-24", "m-nrs": "7"}
+    asked = await nour.sends("/patients/P-001/visits/month-6", **form)
+    said = "Month 6 is planned for Tue 25 May 2027; Thu 24 Dec is nearer to Week 6 (Tue 5 Jan 2027)"
+    assert (asked.status_code, said in words_of(asked.text)) == (422, True), words_of(asked.text)
+    saved = await nour.sends("/patients/P-001/visits/month-6", **form, meant="day:2026-12-24")
+    assert saved.headers["location"].endswith("done=visit")
+
+
+async def test_doses_counted_far_from_those_said_are_told_at_once_and_at_the_visit(stage, desk, amina):
+    desk.now = cairo("2027-01-06 12:00")
+    nour = await desk.member("nour")
+    form = {"held_on": "2027-01-05", "m-capsules-returned": "3"}
+    saved = await nour.sends("/patients/P-001/visits/week-6", **form)
+    assert saved.headers["location"] == "/patients/P-001?done=differs"
+    page = (await nour.client.get("/patients/P-001?done=differs")).text
+    visits = page[page.index('id="visits"') : page.index('id="calendar"')]
+    assert "differ by more than 20 points" in words_of(visits)
+    assert "capsule: taken as counted 95 % (53 of 56) up to Tue 5 Jan" in words_of(page)
+
+
+async def test_what_was_saved_before_is_told_in_the_names_and_units_of_the_language(stage, desk, amina):
+    desk.now = cairo("2026-11-24 12:00")
+    await desk.add("nour", "coordinator", language="ar")
+    nour = await desk.signed_in("nour")
+    form = {"held_on": "2026-11-24", "m-lanss": "14", "m-flexion": "22.5"}
+    assert (await nour.sends("/patients/P-001/visits/baseline", **form)).status_code == 303
+    page = await nour.sees("/patients/P-001/visits/baseline")
+    assert "ثني الفقرات القطنية ٢٢.٥ درجة" in page
+    assert " deg" not in page
+
+
+async def test_a_comment_sent_twice_is_one_and_a_monitor_may_write_it(stage, desk, amina):
+    mona = await desk.member("mona", "monitor")
+    for _ in range(2):
+        answer = await mona.sends("/patients/P-001", text="Source checked.\nFine.", form="f-1")
+        assert answer.status_code == 303
+    assert await rows(stage, tables.comments, "text") == [("Source checked.\nFine.",)]
+    assert "Source checked." in await mona.sees("/patients/P-001")
 
 
 async def test_alerts_are_taken_and_done_with_and_without_a_script(stage, desk, amina, nour):

@@ -84,6 +84,7 @@ async def test_a_patient_is_invited_answers_misses_is_flagged_corrected_and_with
         await expect(pages.locator("[aria-labelledby=silent]")).to_contain_text("P-001")
 
         await pages.goto(f"{base}/patients/P-001")
+        await pages.get_by_text("earlier:").click()
         await pages.get_by_role("link", name="Correct").first.click()
         await pages.get_by_role("radio", name="4", exact=True).check()
         await pages.locator("#reason").fill("misread on the phone")

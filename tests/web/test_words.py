@@ -2,6 +2,7 @@
 
 import ast
 import re
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -16,10 +17,11 @@ from protocol.calendar import Label, Standing
 from protocol.lifecycle import PatientStatus, SendOutcome
 from protocol.model import Alert
 from reports.adherence import By
+from reports.trail import VERBS
 from storage.states import SlotState
-from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, REACHABLE
-from web.acts import SOURCES
+from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, REACHABLE, SOURCES
 from web.patients import _CELLS
+from web.trail import LABELS
 from web.words import languages, words_in
 
 WEB = Path(__file__).parents[2] / "web"
@@ -35,7 +37,7 @@ FAMILIES = {
     "because.": (*(one.value for one in Standing if one is not Standing.ASKED), *Label),
     "entry.": ENTRY_KINDS,
     "answer.": tuple(answer for answer in ANSWERS if answer != "score"),
-    "source.": (*SOURCES, "button", "text"),
+    "source.": SOURCES,
     "chat.": tuple(one for one in REACHABLE if one != "yes"),
     "note.": NOTE_KINDS,
     "rule.": (*get_args(Alert.model_fields["kind"].annotation), "note", "paused", "withdrawn", "invite-reused"),
@@ -44,8 +46,13 @@ FAMILIES = {
     "actor.": ACTOR_KINDS,
     "verdict.": ("not-yet", "closed", "cancelled", "same-dose"),
     "outage.kind.": ("intake", "service"),
+    "consent.": ("agreed", "not-now"),
+    "detail.": LABELS,
+    "verb.": VERBS,
+    "calendar.": ("earlier", "coming"),
+    "unit.": ("deg",),
     "visit.state.": ("to come", "due this week", "overdue", "held"),
-    "patient.": ("summary", "visits", "calendar", "messages", "notes", "comments", "trail"),
+    "patient.": ("summary", "doses", "visits", "calendar", "messages", "notes", "comments", "trail"),
     "moment.": ("today", "tomorrow", "yesterday", "date"),
     "change.": ("wrong-button", "remembered", "other"),
     "act.": ("move", "times", "pause", "resume", "withdraw", "stop-use", "erase"),
@@ -177,3 +184,28 @@ def test_the_templates_hold_no_style_and_no_script_of_their_own():
 def test_every_verdict_that_refuses_has_words():
     refusing = set(Verdict) - {Verdict.RECORDED, Verdict.ALREADY, Verdict.DIFFERENT}
     assert all(words_in("ar").knows(f"verdict.{verdict}") for verdict in refusing)
+
+
+@pytest.mark.parametrize(
+    ("language", "year", "said"),
+    [
+        ("en", 2026, "Wed 1 Jan 2020"),
+        ("en", 2020, "Wed 1 Jan"),
+        ("ar", 2026, "الأربعاء ١ يناير ٢٠٢٠"),
+        ("ar", 2020, "الأربعاء ١ يناير"),
+    ],
+)
+def test_a_day_of_another_year_is_told_with_its_year(language, year, said):
+    assert words_in(language).date(date(2020, 1, 1), today=date(year, 6, 1)) == said
+    assert words_in(language).date(date(2020, 1, 1)) == words_in(language).date(
+        date(2020, 1, 1), today=date(2020, 6, 1)
+    )
+
+
+def test_an_instant_of_another_year_is_told_with_its_year():
+    new_year = datetime(2027, 1, 5, 18, 0, tzinfo=UTC)
+    for now, said in (
+        (datetime(2026, 12, 20, tzinfo=UTC), "Tue 5 Jan 2027, 20:00"),
+        (datetime(2027, 2, 1, tzinfo=UTC), "Tue 5 Jan, 20:00"),
+    ):
+        assert words_in("en").moment(new_year, now=now, zone="Africa/Cairo") == said
