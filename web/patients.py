@@ -1,7 +1,7 @@
 """All patients: the list sorted by need, the grid of days, and a new one."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -10,7 +10,7 @@ from diary import PatientStatus
 from diary.enrolment import add_patient
 from diary.protocols import newest_protocol
 from diary.roles import Act
-from diary.team import list_sites
+from diary.team import sites_of
 from reports.grid import GridLine, grid_page
 from reports.roster import roster
 from reports.svg import sparkline_svg
@@ -31,10 +31,6 @@ _CELLS: Final = {
     "coming": ("c", "·"),
     "cancelled": ("w", "/"),
 }
-
-
-async def _own_sites(asked: Asked) -> list[Any]:
-    return [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
 
 
 async def _patients(asked: Asked) -> Response:
@@ -61,7 +57,7 @@ async def _patients(asked: Asked) -> Response:
     return asked.page(
         "patients.html",
         roster=found,
-        sites=await _own_sites(asked),
+        sites=await sites_of(asked.db, asked.scope),
         phases=protocol.phase,
         phase_names={phase.id: phase.name.in_language(asked.words.language) for phase in protocol.phase},
         statuses=tuple(PatientStatus),
@@ -79,7 +75,7 @@ async def _grid(asked: Asked) -> Response:
     return asked.page(
         "grid.html",
         grid=found,
-        sites=await _own_sites(asked),
+        sites=await sites_of(asked.db, asked.scope),
         bands=_bands(found.rows[0], found.days, names) if found.rows else (),
         cells={line.code: _cells(line) for line in found.rows},
         key=_CELLS,
@@ -106,7 +102,8 @@ def _cells(line: GridLine) -> Markup:
 
 async def _new(asked: Asked) -> Shown:
     file = await newest_protocol(asked.db)
-    return {"sites": await _own_sites(asked), "speaks": file.protocol.trial.languages, "protocol_id": file.id}
+    sites = await sites_of(asked.db, asked.scope)
+    return {"sites": sites, "speaks": file.protocol.trial.languages, "protocol_id": file.id}
 
 
 async def _add(asked: Asked, shown: Shown) -> Response:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from diary.roles import Act, Role
 from diary.signing_in import reset_passphrase
-from diary.team import add_site, add_staff, disable_staff, invite_staff, list_sites, list_staff
+from diary.team import add_site, add_staff, disable_staff, invite_staff, list_staff, sites_of
 from web.asked import Asked
 from web.forms import Form, Shown, code_in, needed
 from web.invites import invite_page
@@ -16,7 +16,7 @@ from web.words import languages
 
 async def _team(asked: Asked) -> Shown:
     """The members and sites that an administrator's own sites hold."""
-    sites = [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
+    sites = await sites_of(asked.db, asked.scope)
     codes = {site.code for site in sites}
     members = [
         (member, bound)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from diary.alerts import close_alert, see_alert
 from diary.roles import Act
-from diary.team import list_sites
+from diary.team import sites_of
 from reports.today import open_alert, today
 from reports.visits import visits_due
 from web.asked import Asked
@@ -15,8 +15,8 @@ from web.pages import Page
 
 async def zone_for(asked: Asked) -> str:
     """The zone of the asker's first site, whose wall the pages without a patient show."""
-    zones = [site.timezone for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
-    return zones[0] if zones else "UTC"
+    sites = await sites_of(asked.db, asked.scope)
+    return sites[0].timezone if sites else "UTC"
 
 
 async def _today(asked: Asked) -> Response:

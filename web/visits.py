@@ -13,13 +13,13 @@ from web.asked import Asked
 from web.forms import Form, NotUnderstoodError, Shown, day_in, needed
 from web.pages import Page
 
-_WEEKS_AHEAD: Final = 28
+_DAYS_AHEAD: Final = 28
 # Arabic keyboards write these; browsers hand them on in a text field.
 _POINTS: Final = str.maketrans({"٫": ".", ",": ".", "٬": ""})
 
 
 async def _due(asked: Asked) -> Response:
-    due = await visits_due(asked.db, asked.scope, asked.now, within=_WEEKS_AHEAD)
+    due = await visits_due(asked.db, asked.scope, asked.now, within=_DAYS_AHEAD)
     return asked.page("visits.html", visits=due, today=asked.now.date())
 
 
