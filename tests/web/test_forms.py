@@ -84,7 +84,7 @@ async def test_of_two_who_move_the_same_phase_the_second_is_told_and_nothing_is_
     assert (await nour.sends("/patients/P-001/move", start="2026-12-10", reason="r", **was)).status_code == 303
     second = await omar.sends("/patients/P-001/move", start="2026-12-12", reason="their words", **was)
     assert second.status_code == 409
-    assert "Somebody changed this meanwhile" in words_of(second.text)
+    assert "Somebody else changed this in the meantime" in words_of(second.text)
     assert 'value="their words"' in second.text
     assert 'name="was-oral" value="2026-12-10"' in second.text  # what holds now, to be sent upon
     now = {"phase": "oral", "was-oral": "2026-12-10"}
@@ -98,6 +98,14 @@ async def test_zone_and_times_change_only_where_they_differ(stage, nour):
     assert (len(await trail(stage, "choose time")), await trail(stage, "choose zone")) == (1, [])
     beyond = await nour.sends("/patients/P-001/times", **(form | {"time-pain": "23:30", "was-time-pain": "19:00"}))
     assert (beyond.status_code, "from 18:00 to 22:00" in words_of(beyond.text)) == (422, True)
+
+
+async def test_of_two_who_set_the_same_time_the_second_sees_what_holds_now(nour):
+    form = {"zone": "Africa/Cairo", "was-zone": "Africa/Cairo", "time-pain": "19:00", "was-time-pain": "-"}
+    assert (await nour.sends("/patients/P-001/times", **form)).status_code == 303
+    second = await nour.sends("/patients/P-001/times", **(form | {"time-pain": "21:00"}))
+    assert (second.status_code, "Set now: 19:00" in words_of(second.text)) == (409, True)
+    assert 'value="21:00"' in second.text
 
 
 async def test_pause_resume_withdraw_and_the_two_ways_after(stage, desk, amina):
@@ -132,6 +140,8 @@ async def test_an_answer_told_by_phone_is_marked_as_entered_by_staff(stage, desk
     assert "entered by staff" in await nour.sees("/patients/P-001")
     other = await nour.sends(f"/patients/P-001/slots/{slot}/enter", **(form | {"answer": "2"}))
     assert other.status_code == 409
+    assert "Recorded now: 6" in words_of(other.text)
+    assert f'href="/patients/P-001/slots/{slot}/correct"' in other.text
 
 
 async def test_an_answer_is_corrected_once_and_the_old_one_stays_in_sight(stage, desk, amina, nour):
