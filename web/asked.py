@@ -34,7 +34,11 @@ PAGES.globals.update(Act=Act, zone_of=zone_of, icon=Markup(_ICON))  # noqa: S704
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks, for what, and when; `csrf` is what every form of the session must carry."""
+    """Who asks, for what, and when.
+
+    `csrf` is what every form of the session must carry; `readable` tells whether the address can be asked for
+    again, or only a form leads there.
+    """
 
     request: Request
     db: Database
@@ -43,6 +47,7 @@ class Asked:
     actor: Actor
     words: Words
     csrf: str
+    readable: bool
 
     @property
     def scope(self) -> frozenset[int] | None:
@@ -96,6 +101,11 @@ class Asked:
         parts.pop("done", None)
         kept = urlencode({name: str(value) for name, value in parts.items() if value not in (None, "")})
         return f"{self.request.url.path}?{kept}" if kept else self.request.url.path
+
+    @property
+    def back(self) -> str:
+        """Where a choice of language leads: here again, with the question as it was asked."""
+        return self.here() if self.readable else "/"
 
     def go(self, path: str, *, done: str | None = None) -> Response:
         """See another page after an act, so that a page loaded anew repeats nothing."""

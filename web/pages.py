@@ -71,8 +71,7 @@ class Door:
     def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
-                token = request.cookies.get(self.cookie, "")
-                session = await session_of(self.db, token=token, now=self.sessions()) if token else None
+                session = await self._session(request)
             except Exception as error:
                 if not may_pass(error):
                     raise
@@ -81,23 +80,45 @@ class Door:
                 )
             if session is None:
                 return _to_sign_in(request)
-            return await self._answer(page, request, session, token)
+            return await self._answer(page, self._asked(request, session, readable=page.get is not None))
 
         return answer
 
-    async def _answer(self, page: Page, request: Request, session: Session, token: str) -> Response:
-        asked = Asked(
+    async def problem(self, request: Request, key: str, status: HTTPStatus) -> Response:
+        """A page that says what went wrong, in the frame of the pages for whoever is signed in."""
+        try:
+            session = await self._session(request)
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            session = None
+        if session is None:
+            words = self.words(request)
+            return plain_page("problem.html", words, status=status, problem=words(key), fields=())
+        return _problem(self._asked(request, session, readable=False), key, status)
+
+    async def _session(self, request: Request) -> Session | None:
+        token = request.cookies.get(self.cookie, "")
+        return await session_of(self.db, token=token, now=self.sessions()) if token else None
+
+    def _asked(self, request: Request, session: Session, *, readable: bool) -> Asked:
+        return Asked(
             request=request,
             db=self.db,
             now=self.clock(),
             member=session.member,
             actor=session.actor,
             words=self.words(request, session.member.language),
-            csrf=csrf_of(self.db.keys, token),
+            csrf=csrf_of(self.db.keys, request.cookies.get(self.cookie, "")),
+            readable=readable,
         )
+
+    async def _answer(self, page: Page, asked: Asked) -> Response:
+        request = asked.request
         if request.method == "POST":
             request.state.form = await form_of(request)
             sent_from_here = comes_from_here(request, self.pages_url)
+            token = request.cookies.get(self.cookie, "")
             if not sent_from_here or not is_csrf(self.db.keys, token, asked.typed("csrf")):
                 return _problem(asked, "problem.form", HTTPStatus.FORBIDDEN)
         if not asked.may(page.acts["GET" if request.method == "HEAD" else request.method]):

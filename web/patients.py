@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import quote
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from diary.protocols import newest_protocol
 from diary.roles import Act
 from diary.team import sites_of
 from reports.grid import GridLine, grid_page
-from reports.roster import roster
+from reports.roster import code_called, roster
 from reports.svg import sparkline_svg
 from web.asked import Asked
 from web.forms import Form, NotUnderstoodError, Shown, code_in, day_in, needed
@@ -35,7 +36,10 @@ _CELLS: Final = {
 
 async def _patients(asked: Asked) -> Response:
     protocol = (await newest_protocol(asked.db)).protocol
-    status = asked.query("status")
+    status, search = asked.query("status"), asked.query("search")
+    narrowed = status or asked.query("site") or asked.query("phase")
+    if search and not narrowed and (code := await code_called(asked.db, asked.scope, search)):
+        return asked.go(f"/patients/{quote(code)}")
     found = await roster(
         asked.db,
         asked.scope,
@@ -43,7 +47,7 @@ async def _patients(asked: Asked) -> Response:
         site=asked.query("site") or None,
         phase=asked.query("phase") or None,
         status=PatientStatus(status) if status in set(PatientStatus) else None,
-        search=asked.query("search"),
+        search=search,
         page=asked.page_number(),
     )
     scale = protocol.trial.nrs
