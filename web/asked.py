@@ -22,6 +22,7 @@ from protocol.calendar import zone_of
 from web.words import Words, instant, languages, percent, points
 
 _ICON: Final = (files("web") / "static" / "icon.svg").read_text(encoding="utf-8")
+_LONGEST_NUMBER: Final = 15  # digits; what a database counts up to has more
 PAGES: Final = Environment(
     loader=PackageLoader("web", "templates"),
     autoescape=True,
@@ -68,10 +69,14 @@ class Asked:
         """One part of the address's question."""
         return self.request.query_params.get(name, "").strip()
 
+    def number(self, name: str) -> int | None:
+        """A whole number in the address's question; None where there is none that can be read."""
+        text = self.query(name)
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
+
     def page_number(self) -> int:
         """The page of a long list; what cannot be read is the first."""
-        text = self.query("page")
-        return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1  # noqa: PLR2004
+        return max(1, self.number("page") or 1)
 
     def may(self, act: Act) -> bool:
         """Tell whether whoever asks may do this."""

@@ -50,14 +50,13 @@ async def _outages(asked: Asked) -> Response:
 
 
 async def _trail(asked: Asked) -> Response:
-    before = asked.query("before")
     lines = await trail(
         asked.db,
         asked.scope,
         code=asked.query("code") or None,
         staff=asked.query("staff") or None,
         verb=asked.query("verb") or None,
-        before_id=int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None,  # noqa: PLR2004
+        before_id=asked.number("before"),
     )
     return asked.page("trail.html", lines=lines, zone=await zone_for(asked))
 

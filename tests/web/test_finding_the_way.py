@@ -75,6 +75,23 @@ async def test_an_address_there_is_not_says_so_to_strangers_too_and_shows_them_n
     assert re.search(r"<h1>(.*?)</h1>", answer.text)[1] == "That did not work"
 
 
+def acts_of(page):
+    """The names of the acts in lists, as they are heard."""
+    return [words_of(one) for one in re.findall(r"<(?:a|button)\b[^>]*>[^<]*<span class=\"unseen\">.*?</", page)]
+
+
+async def test_no_two_acts_on_a_page_have_the_same_name(stage, desk):
+    await stage.lived()
+    desk.now = cairo("2026-11-26 21:00")
+    root = await desk.member("root", "administrator")
+    await desk.add("omar", "monitor")
+    acts = acts_of((await root.client.get("/patients/P-001")).text)
+    assert len(acts) == len(set(acts)) == 6
+    assert {act.partition(" ")[0] for act in acts} == {"Correct", "Enter"}
+    team = acts_of((await root.client.get("/team")).text)
+    assert len(team) == len(set(team)) == 6
+
+
 async def test_visits_lead_to_their_form_only_those_who_may_fill_it_in(desk, amina):
     desk.now = cairo("2026-11-24 08:00")
     nour = await desk.member("nour")

@@ -39,6 +39,7 @@ FAMILIES = {
     "chat.": tuple(one for one in REACHABLE if one != "yes"),
     "note.": NOTE_KINDS,
     "rule.": (*get_args(Alert.model_fields["kind"].annotation), "note", "paused", "withdrawn", "invite-reused"),
+    "alert.": ("seen", "done"),
     "outcome.": SendOutcome,
     "by.": By,
     "actor.": ACTOR_KINDS,
