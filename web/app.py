@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from diary import Database
 from reports.health import complaints, health_of
-from web import acts, exports, figures, patient, patients, team, today, visits
+from web import acts, exports, figures, grid, patient, patients, team, today, visits
 from web.asked import plain_page
 from web.guard import Guard
 from web.pages import Door, Page
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 PAGES: Final[tuple[Page, ...]] = (
     *today.PAGES,
     *patients.PAGES,
+    *grid.PAGES,
     *patient.PAGES,
     *acts.PAGES,
     *visits.PAGES,

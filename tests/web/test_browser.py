@@ -135,14 +135,27 @@ async def test_an_alert_that_cannot_be_taken_says_why_and_that_something_is_unde
         await expect(line.get_by_role("alert")).to_have_text(words("problem.unsent"))
 
 
-async def test_the_grid_keeps_names_and_days_in_sight(address, desk):
-    async with browsing(address, desk, size="phone") as page:
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_the_grid_opens_at_today_keeps_its_names_and_a_tap_leads_to_that_day(address, desk, language):
+    async with browsing(address, desk, size="phone", language=language) as page:
         await page.goto(address + "/grid")
         name, grid = page.locator(".grid tbody .name").first, page.locator(".grid")
+        today = grid.locator("thead [aria-current=date]")
         before = await name.bounding_box()
-        await grid.evaluate("e => e.scrollBy(1500, 0)")
-        after = await name.bounding_box()
-        assert abs(before["x"] - after["x"]) < 2
+        await expect(today).to_be_in_viewport(ratio=0.9)
+        assert await grid.evaluate("e => { e.scrollLeft = -2000; e.scrollLeft ||= 2000; return e.scrollLeft }") != 0
+        await expect(today).not_to_be_in_viewport()
+        assert abs(before["x"] - (await name.bounding_box())["x"]) < 2
+        await page.goto(address + "/grid")
+        await grid.locator("td a").nth(1).click()
+        await expect(page.locator("#day-2026-11-25")).to_be_in_viewport()
+
+
+async def test_the_grid_keeps_a_phase_named_while_its_days_are_in_sight(address, desk):
+    async with browsing(address, desk, size="phone") as page:
+        await page.goto(address + "/grid?by=days")
+        await page.locator(".grid").evaluate("e => e.scrollBy(230, 0)")
+        await expect(page.locator("thead .phase span").first).to_be_in_viewport(ratio=0.9)
 
 
 async def test_the_pages_can_be_read_without_a_script(address, desk):

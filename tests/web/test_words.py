@@ -19,7 +19,7 @@ from reports.adherence import By
 from storage.states import SlotState
 from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, REACHABLE
 from web.acts import SOURCES
-from web.patients import _CELLS
+from web.grid import CELLS
 from web.words import languages, words_in
 
 WEB = Path(__file__).parents[2] / "web"
@@ -31,7 +31,7 @@ FAMILIES = {
     "role.": Role,
     "status.": PatientStatus,
     "state.": SlotState,
-    "cell.": _CELLS,
+    "cell.": CELLS,
     "because.": (*(one.value for one in Standing if one is not Standing.ASKED), *Label),
     "entry.": ENTRY_KINDS,
     "answer.": tuple(answer for answer in ANSWERS if answer != "score"),
