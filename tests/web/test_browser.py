@@ -1,8 +1,10 @@
 """Every page in a real browser, at a phone's and at a desk's size, in both languages, looked over by axe."""
 
 import asyncio
+import re
 import sqlite3
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -147,7 +149,10 @@ async def test_the_grid_opens_at_today_keeps_its_names_and_a_tap_leads_to_that_d
         await expect(today).not_to_be_in_viewport()
         assert abs(before["x"] - (await name.bounding_box())["x"]) < 2
         await page.goto(address + "/grid")
-        await grid.locator("td a").nth(1).click()
+        cell = grid.locator("td a").nth(1)
+        said = words_in(language)("grid.cell", date=words_in(language).date(date(2026, 11, 25)), state="").strip()
+        await expect(cell).to_have_accessible_name(re.compile(said))
+        await cell.click()
         await expect(page.locator("#day-2026-11-25")).to_be_in_viewport()
 
 
