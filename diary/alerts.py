@@ -1,8 +1,9 @@
 """Calls staff: rules of the protocol over the ledger, each alert once, a notice to everyone it concerns."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from itertools import groupby
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby, pairwise, takewhile
 from typing import Any
 
 import structlog
@@ -10,48 +11,52 @@ import structlog
 from diary.calling import tell
 from diary.protocols import protocol_of
 from diary.roles import Act, allow
-from protocol.calendar import out_of_quiet_hours
 from protocol.errors import UnknownCodeError
 from protocol.lifecycle import PatientStatus
 from protocol.model import Alert as Rule
 from protocol.model import Protocol
-from storage import alerts, contacts, entries, patients, people, sends
+from storage import alerts, contacts, entries, patients, sends
 from storage import slots as ledger
 from storage.alerts import Alert
 from storage.audit import SYSTEM, Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Entry, Patient, Slot
 from storage.states import SlotState
+from storage.tables import OWN_SOURCES
 
 log = structlog.get_logger(__name__)
 
+# The rules are looked at every hour; after a break of ours, what came meanwhile is recorded at its end.
+_LATELY = timedelta(days=2)
 _CLOSED = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
 
 
-async def raise_alert(
-    conn: Connection,
-    *,
-    patient_id: int,
-    rule: str,
-    key: str,
-    details: Mapping[str, Any],
-    now: datetime,
-    tell_at: datetime | None = None,
-) -> int | None:
-    """Raise an alert once and ask for notices to those of the site who are told first; None where it is known.
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a rule is true for: a key that names it for ever, and since when nothing has broken it.
 
-    Staff are told at once unless `tell_at` names a later moment.
+    Staff who type in an answer afterwards move the beginning of a run. An earlier call that came when it was under
+    way already covers it, so that the nurse who calls a silent patient is not called again for the same silence.
+    None where each is a call of its own.
     """
+
+    key: str
+    unbroken_since: datetime | None
+
+
+async def raise_alert(
+    conn: Connection, *, patient_id: int, rule: str, key: str, details: Mapping[str, Any], now: datetime
+) -> int | None:
+    """Raise an alert once and ask for notices to those of the site who are told first; None where it is known."""
     if await alerts.alert_exists(conn, patient_id=patient_id, rule=rule, key=key):
         return None
     audit = await write_audit(conn, Audit(now, SYSTEM, "raise alert", patient_id, {"rule": rule, "key": key}))
     alert_id = await alerts.add_alert(
         conn, patient_id=patient_id, rule=rule, key=key, details=details, at=now, audit=audit
     )
-    patient = await patients.patient_by_id(conn, patient_id)
     if alert_id is not None:
-        told = {"alert": alert_id, "rule": rule, "code": patient.code, **details}
-        await tell(conn, alert_id=alert_id, site_id=patient.site_id, rule=rule, details=told, at=tell_at or now)
+        patient = await patients.patient_by_id(conn, patient_id)
+        await tell(conn, alert_id=alert_id, patient=patient, rule=rule, details=details, now=now)
     return alert_id
 
 
@@ -62,36 +67,39 @@ async def evaluate_rules(db: Database, *, patient_id: int, now: datetime) -> lis
         if patient.status is not PatientStatus.ACTIVE:
             return []
         protocol = await protocol_of(db, conn, patient.protocol_id)
-        found = await _stretches(conn, protocol, patient, now=now)
-        site = await people.site_by_id(conn, patient.site_id)
+        found = await _new_stretches(conn, protocol, patient, now=now)
     if not found:
         return []
-    # A window that closes at night is no reason to wake anybody: these rules look back over days.
-    morning = out_of_quiet_hours(protocol, now, site.timezone)
     async with db.write() as conn:
         return [
             rule
             for rule, key in found
-            if await raise_alert(
-                conn, patient_id=patient_id, rule=rule, key=key, details={}, now=now, tell_at=morning
-            )
+            if await raise_alert(conn, patient_id=patient_id, rule=rule, key=key, details={}, now=now)
         ]
 
 
-async def _stretches(
+async def _new_stretches(
     conn: Connection, protocol: Protocol, patient: Patient, *, now: datetime
 ) -> list[tuple[str, str]]:
-    """The rules that hold for a patient and were not raised before, each with the key of its stretch."""
+    """The rules that hold for a patient and have not called staff for it, each with the key of its stretch."""
     # The whole diary: a stretch is named by its beginning, and one cut off would call anew every day.
     closed = await ledger.slots_of_patient(conn, patient.id, now=now, states=_CLOSED)
     slots = [slot for slot in closed if slot.due_at <= now]
     held = await entries.current_entries(conn, patient.id)
-    holding = ((rule.kind, _holds(rule, slots, held)) for rule in protocol.alert)
     return [
-        (rule, key)
-        for rule, key in holding
-        if key is not None and not await alerts.alert_exists(conn, patient_id=patient.id, rule=rule, key=key)
+        (rule.kind, stretch.key)
+        for rule in protocol.alert
+        for stretch in _holds(rule, slots, held, now)
+        if not await _called_for(conn, patient.id, rule.kind, stretch)
     ]
+
+
+async def _called_for(conn: Connection, patient_id: int, rule: str, stretch: Stretch) -> bool:
+    if await alerts.alert_exists(conn, patient_id=patient_id, rule=rule, key=stretch.key):
+        return True
+    raised_at = await alerts.last_raised_at(conn, patient_id, rule)
+    since = stretch.unbroken_since
+    return raised_at is not None and since is not None and raised_at >= since
 
 
 async def evaluate_everybody(db: Database, *, now: datetime, stopped: Callable[[], bool] = lambda: False) -> int:
@@ -108,67 +116,68 @@ async def evaluate_everybody(db: Database, *, now: datetime, stopped: Callable[[
     return count
 
 
-def _holds(rule: Rule, slots: Sequence[Slot], held: Mapping[int, Entry]) -> str | None:
-    """The key of the stretch a rule is true for (so that it calls once a stretch), or None."""
+def _holds(rule: Rule, slots: Sequence[Slot], held: Mapping[int, Entry], now: datetime) -> list[Stretch]:
+    """The stretches a rule is true for."""
     match rule.kind:
         case "silent-days":
             # What staff typed in is neither the patient's silence nor the end of it.
-            return _silent([slot for slot in slots if slot.answered_as != "staff"], rule.days or 0)
+            asked = [slot for slot in slots if slot.answered_as != "staff"]
+            return _silent(asked, held, rule.days or 0)
         case "missed-doses":
-            return _all_missed([slot for slot in slots if slot.kind == "dose"], rule.doses or 0)
+            return _all_missed([slot for slot in slots if slot.kind == "dose"], held, rule.doses or 0)
         case "pain-at-least":
             return _pain_stays(slots, held, rule.score or 0, rule.days or 0)
         case "pain-jump":
-            return _pain_jumps(slots, held, rule.by or 0)
+            return _pain_jumps(slots, held, rule.by or 0, now)
         case _:
-            return None  # side effects and unreachable chats call at once, where they happen
+            return []  # side effects and unreachable chats call at once, where they happen
 
 
-def _silent(slots: Sequence[Slot], days: int) -> str | None:
+def _silent(slots: Sequence[Slot], held: Mapping[int, Entry], days: int) -> list[Stretch]:
     """Nothing answered on the last `days` days on which something was asked."""
     asked = [list(group) for _, group in groupby(slots, key=lambda slot: slot.local_date)]
     last = [slot for day in asked[-days:] for slot in day]
     if len(asked) < days or any(slot.state != SlotState.MISSED for slot in last):
-        return None
-    return f"since:{_start_of_stretch(slots)}"
+        return []
+    return [_missed_at_the_end(slots, held)]
 
 
-def _all_missed(doses: Sequence[Slot], count: int) -> str | None:
+def _all_missed(doses: Sequence[Slot], held: Mapping[int, Entry], count: int) -> list[Stretch]:
     last = doses[-count:]
     if len(last) < count or any(slot.state != SlotState.MISSED for slot in last):
-        return None
-    return f"since:{_start_of_stretch(doses)}"
+        return []
+    return [_missed_at_the_end(doses, held)]
 
 
-def _start_of_stretch(slots: Sequence[Slot]) -> str:
-    """Name the run of missed slots at the end by its first one, so that it is one alert however long it lasts."""
-    first = slots[-1]
-    for slot in reversed(slots):
-        if slot.state != SlotState.MISSED:
-            break
-        first = slot
-    return f"{first.item}:{first.local_date}:{first.n}"
+def _missed_at_the_end(slots: Sequence[Slot], held: Mapping[int, Entry]) -> Stretch:
+    """The run of missed slots at the end, named by its first, so that it is one alert however long it lasts.
+
+    An own answer breaks a silence when it comes, which may be after the first slot of the next run was due.
+    """
+    run = list(takewhile(lambda slot: slot.state == SlotState.MISSED, reversed(slots)))
+    first = run[-1]
+    own = (held[slot.id] for slot in slots if slot.id in held)
+    answered = (entry.received_at for entry in own if entry.source in OWN_SOURCES)
+    return Stretch(f"since:{first.item}:{first.local_date}:{first.n}", max([first.due_at, *answered]))
 
 
-def _pain_stays(slots: Sequence[Slot], held: Mapping[int, Entry], score: int, days: int) -> str | None:
+def _pain_stays(slots: Sequence[Slot], held: Mapping[int, Entry], score: int, days: int) -> list[Stretch]:
     rated = _rated(slots, held)
-    by_day = [(day, [value for _, value in group]) for day, group in groupby(rated, key=lambda r: r[0].local_date)]
-    run = 0
-    for _, values in reversed(by_day):
-        if max(values) < score:
-            break
-        run += 1
-    if run < days:
-        return None
-    return f"since:{by_day[-run][0]}"
+    by_day = [list(group) for _, group in groupby(rated, key=lambda r: r[0].local_date)]
+    run = list(takewhile(lambda day: max(value for _, value in day) >= score, reversed(by_day)))
+    if len(run) < days:
+        return []
+    first = run[-1][0][0]
+    return [Stretch(f"since:{first.local_date}", first.due_at)]
 
 
-def _pain_jumps(slots: Sequence[Slot], held: Mapping[int, Entry], by: int) -> str | None:
-    rated = _rated(slots, held)[-2:]
-    if len(rated) < 2 or rated[1][1] - rated[0][1] < by:  # noqa: PLR2004 - a jump has two ends
-        return None
-    slot = rated[1][0]
-    return f"at:{slot.item}:{slot.local_date}:{slot.n}"
+def _pain_jumps(slots: Sequence[Slot], held: Mapping[int, Entry], by: int, now: datetime) -> list[Stretch]:
+    """Every jump that was recorded lately, for several ratings may come between two looks."""
+    return [
+        Stretch(f"at:{slot.item}:{slot.local_date}:{slot.n}", None)
+        for (_, before), (slot, score) in pairwise(_rated(slots, held))
+        if score - before >= by and held[slot.id].recorded_at > now - _LATELY
+    ]
 
 
 def _rated(slots: Sequence[Slot], held: Mapping[int, Entry]) -> list[tuple[Slot, int]]:
@@ -186,7 +195,8 @@ async def note_unreachable(db: Database, *, contact_id: int, reachable: str, now
             conn, Audit(now, SYSTEM, "chat unreachable", contact.patient_id, {"because": reachable})
         )
         await contacts.set_reachable(conn, contact.id, reachable, audit=audit)
-        if contact.patient_id is not None:
+        # Whoever blocks and unblocks the bot again and again is one call, until somebody has dealt with it.
+        if contact.patient_id is not None and not await alerts.is_open(conn, contact.patient_id, "unreachable"):
             await raise_alert(
                 conn,
                 patient_id=contact.patient_id,

@@ -1,34 +1,74 @@
 """Whom staff alerts reach, in which order, and the digest of a site's morning."""
 
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 from diary.protocols import newest_protocol, protocol_of
-from diary.roles import MAY, Act, Role
+from diary.roles import MAY, Act, Role, actor_in, may
 from protocol.calendar import instant, out_of_quiet_hours, zone_of
 from protocol.errors import UnknownCodeError
 from protocol.model import NOON, Protocol
-from storage import alerts, people, sends
-from storage.alerts import UntakenAlert
+from storage import alerts, patients, people, sends
+from storage.alerts import Alert, UntakenAlert
 from storage.audit import SYSTEM, Audit, write_audit
 from storage.database import Connection, Database
-from storage.records import Site, StaffMember
+from storage.records import DueNotice, Patient, Site, StaffMember
 
 NOTICE_LASTS: Final = timedelta(days=3)
 TOLD: Final = tuple(role.value for role, acts in MAY.items() if Act.TAKE_ALERTS in acts)
-# Who is told first; a side effect reaches all of them at once.
+# Who is told first of what is not urgent.
 _ORDER: Final = (Role.COORDINATOR, Role.INVESTIGATOR, Role.ADMINISTRATOR)
-_FOR_ALL: Final = frozenset({"side-effect"})
 
 
 async def tell(
-    conn: Connection, *, alert_id: int, site_id: int, rule: str, details: Mapping[str, Any], at: datetime
+    conn: Connection, *, alert_id: int, patient: Patient, rule: str, details: Mapping[str, Any], now: datetime
 ) -> None:
     """Ask for a notice of an alert to those who are told first, or of a side effect to everybody it concerns."""
-    everybody = await people.staff_to_tell(conn, site_id, TOLD)
-    first = everybody if rule in _FOR_ALL else await _first(conn, site_id, everybody)
-    await _add_notices(conn, first, key=_key(alert_id), details=details, at=at)
+    everybody = await people.staff_to_tell(conn, patient.site_id, TOLD)
+    first = everybody if is_urgent(rule) else await _first(conn, patient.site_id, everybody)
+    about = {"alert": alert_id, "rule": rule, "code": patient.code, **details}
+    await _add_notices(conn, first, about, now=now)
+
+
+async def tell_newcomer(conn: Connection, member: StaffMember, alert: Alert, *, now: datetime) -> None:
+    """Ask for a notice of an open alert to a member; whoever was told of it before is not told twice."""
+    about = {"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details}
+    await _add_notices(conn, [member], about, now=now)
+
+
+def is_urgent(rule: str) -> bool:
+    """Whether an alert is for everybody, by day and night."""
+    return rule == "side-effect"
+
+
+async def still_calls(conn: Connection, notice: DueNotice) -> bool:
+    """Whether an alert is still to be told: nobody has dealt with it, and it is still the member's to know."""
+    alert = await alerts.alert_by_id(conn, notice.details["alert"])
+    member = await people.staff_by_id(conn, notice.staff_id or 0)
+    if alert is None or member is None or alert.done_at is not None:
+        return False
+    if alert.seen_at is not None and "reminder" in notice.details:
+        return False
+    actor = await actor_in(conn, member)
+    return may(actor, Act.TAKE_ALERTS) and (actor.sites is None or alert.site_id in actor.sites)
+
+
+async def night_of(db: Database, conn: Connection, notice: DueNotice) -> tuple[Protocol, str] | None:
+    """The protocol and the zone whose quiet hours a notice must keep; None for one that may come at any time.
+
+    Patients are not woken at all; staff are for what is urgent, and their digest has a time of its own.
+    """
+    if notice.patient_id is not None:
+        patient = await patients.patient_by_id(conn, notice.patient_id)
+        zone = await patients.zone_of_patient(conn, patient.id)
+        return await protocol_of(db, conn, patient.protocol_id), zone
+    if notice.kind != "alert" or is_urgent(notice.details["rule"]):
+        return None
+    alert = await alerts.alert_by_id(conn, notice.details["alert"])
+    assert alert is not None  # `still_calls` has looked
+    about = await patients.patient_by_id(conn, alert.patient_id)
+    return await protocol_of(db, conn, about.protocol_id), (await people.site_by_id(conn, about.site_id)).timezone
 
 
 async def _first(conn: Connection, site_id: int, everybody: list[StaffMember]) -> list[StaffMember]:
@@ -40,17 +80,19 @@ async def _first(conn: Connection, site_id: int, everybody: list[StaffMember]) -
 
 
 async def _add_notices(
-    conn: Connection, members: list[StaffMember], *, key: str, details: Mapping[str, Any], at: datetime
+    conn: Connection, members: list[StaffMember], about: Mapping[str, Any], *, now: datetime
 ) -> None:
+    """Ask for them now; the dispatcher keeps what is not urgent until the night is over."""
+    key = _key(about["alert"])
     for member in members:
         await sends.add_notice(
             conn,
             staff_id=member.id,
             kind="alert",
-            key=key,
-            details=details,
-            at=at,
-            expires_at=at + NOTICE_LASTS,
+            key=f"{key}:reminder" if about.get("reminder") else key,
+            details=about,
+            at=now,
+            expires_at=now + NOTICE_LASTS,
         )
 
 
@@ -70,7 +112,7 @@ async def remind_of_alerts(db: Database, *, now: datetime) -> int:
 def _remind_at(protocol: Protocol, alert: UntakenAlert) -> datetime:
     """When the next people are to hear of an alert; only a side effect wakes anybody."""
     after = protocol.trial.remind_staff_after
-    if alert.rule in _FOR_ALL:
+    if is_urgent(alert.rule):
         return alert.raised_at + after
     told_at = out_of_quiet_hours(protocol, alert.raised_at, alert.zone)
     return out_of_quiet_hours(protocol, told_at + after, alert.zone)
@@ -82,8 +124,8 @@ async def _remind(conn: Connection, alert: UntakenAlert, *, now: datetime) -> bo
     )
     if not await alerts.note_reminder(conn, alert.id, at=now, audit=audit):
         return False  # somebody has taken it since
-    details = {"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details, "reminder": True}
-    await _add_notices(conn, await _next(conn, alert), key=f"{_key(alert.id)}:reminder", details=details, at=now)
+    about = {"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details, "reminder": True}
+    await _add_notices(conn, await _next(conn, alert), about, now=now)
     return True
 
 
@@ -130,12 +172,15 @@ def _is_morning(site: Site, digest_at: time, now: datetime) -> bool:
 
 
 def _digest_key(site: Site, now: datetime) -> str:
-    return f"digest:{now.astimezone(zone_of(site.timezone)).date()}"
+    return f"digest:{_day_at(site, now)}"
+
+
+def _day_at(site: Site, now: datetime) -> date:
+    return now.astimezone(zone_of(site.timezone)).date()
 
 
 async def _ask_for_digest(conn: Connection, site: Site, member: StaffMember, *, now: datetime) -> None:
     """One digest a day for a member of several sites, too: the same key is the same notice."""
-    day = now.astimezone(zone_of(site.timezone)).date()
     await sends.add_notice(
         conn,
         staff_id=member.id,
@@ -143,5 +188,5 @@ async def _ask_for_digest(conn: Connection, site: Site, member: StaffMember, *, 
         key=_digest_key(site, now),
         details={"site": site.id},
         at=now,
-        expires_at=instant(day, NOON, site.timezone),
+        expires_at=instant(_day_at(site, now), NOON, site.timezone),
     )

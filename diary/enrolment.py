@@ -14,7 +14,7 @@ from protocol.calendar import phase_dates, phase_starts_from
 from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
 from protocol.model import Protocol
-from storage import contacts, patients, people, sends
+from storage import contacts, inbox, patients, people, sends
 from storage import slots as ledger
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
@@ -203,8 +203,13 @@ async def erase_patient(db: Database, *, code: str, actor: Actor, reason: str, n
             return
         audit = await write_audit(conn, Audit(now, actor, "erase identity", patient.id, reason=reason))
         await contacts.revoke_invites(conn, at=now, patient_id=patient.id, audit=audit)
+        contact = await contacts.contact_of_patient(conn, patient.id)
+        if contact is not None:
+            chat_id = contacts.open_chat(db.keys, contact.sealed, patient_id=patient.id, staff_id=None)
+            await inbox.forget_chat(conn, db.keys, bot_id=contact.bot_id, chat_id=chat_id, now=now)
         await contacts.forget_contact(conn, patient.id, audit=audit)
         await patients.change_patient(conn, patient.id, erased_at=now, audit=audit)
+    await db.empty_journal()
 
 
 async def list_patients(db: Database) -> list[Patient]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from diary.alerts import raise_alert
-from diary.calling import NOTICE_LASTS
+from diary.calling import tell_newcomer
 from diary.enrolment import check_zone
 from diary.ledger import replan
 from diary.protocols import protocol_of
@@ -102,16 +102,7 @@ async def _tell_what_is_open(conn: Connection, member: StaffMember, *, now: date
     if not may(actor, Act.TAKE_ALERTS):
         return
     for alert in reversed(await alerts.alerts(conn, site_ids=actor.sites)):
-        # Keyed as `raise_alert` keys it: whoever was told in an earlier chat is not told twice.
-        await sends.add_notice(
-            conn,
-            staff_id=member.id,
-            kind="alert",
-            key=f"alert:{alert.id}",
-            details={"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details},
-            at=now,
-            expires_at=now + NOTICE_LASTS,
-        )
+        await tell_newcomer(conn, member, alert, now=now)
 
 
 async def _check(conn: Connection, invite: Invite, *, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """Verbs about the service itself: its heartbeat, its bots, and breaks, after which patients are asked again."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 
 from diary.protocols import protocol_of
@@ -28,10 +28,12 @@ async def record_outage(db: Database, *, kind: str, began_at: datetime, ended_at
         for slot in await ledger.open_slots(conn, now=now, asked_before=ended_at - _STILL_HEARD):
             touched[slot.patient_id].append(slot)
         count = sum(map(len, touched.values()))
+        sites = await patients.site_ids(conn) if touched else {}
+        at_sites = Counter(sites[patient_id] for patient_id, slots in touched.items() for _ in slots)
         details = {"kind": kind, "began": began_at.isoformat(), "ended": ended_at.isoformat(), "slots": count}
         audit = await write_audit(conn, Audit(now, SYSTEM, "record outage", details=details))
         outage_id = await service.add_outage(
-            conn, kind=kind, began_at=began_at, ended_at=ended_at, slots_touched=count, audit=audit
+            conn, kind=kind, began_at=began_at, ended_at=ended_at, touched=at_sites, audit=audit
         )
         for patient_id, slots in touched.items():
             await _ask_again(

@@ -339,7 +339,7 @@ OUTAGES = File(
         _code("outage_kind", "What failed.", ("intake", "service"), "kind"),
         _in_utc("began", "When it began.", "began_at"),
         _in_utc("ended", "When it ended.", "ended_at"),
-        _integer("slots_touched", "Open questions of all sites that it touched.", unit="slots"),
+        _integer("slots_touched", "Open questions that it touched at the sites of this export.", unit="slots"),
     ),
 )
 

@@ -31,10 +31,10 @@ async def health_of(db: Database, *, now: datetime) -> Health:
     return Health(beats.get("serve"), beats.get("poll"), beats.get("dispatch"), overdue)
 
 
-async def outages(db: Database) -> list[Outage]:
-    """Every break in service on record, the newest first."""
+async def outages(db: Database, scope: frozenset[int] | None) -> list[Outage]:
+    """Every break in service on record, the newest first, with what it touched at these sites."""
     async with db.read() as conn:
-        return await service.outages(conn)
+        return await service.outages(conn, site_ids=scope)
 
 
 def complaints(health: Health, *, polling: bool, now: datetime) -> list[str]:

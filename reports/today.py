@@ -79,7 +79,7 @@ async def today(db: Database, scope: frozenset[int] | None, now: datetime) -> To
             silent=tuple(silent_now),
             unreachable=tuple(await questions.unreachable(conn, site_ids=scope)),
             missed_doses=await _missed_doses(db, conn, scope, now),
-            outages=tuple(await service.outages(conn, since=now - _OUTAGES_SHOWN)),
+            outages=tuple(await service.outages(conn, site_ids=scope, since=now - _OUTAGES_SHOWN)),
             day_counts=await _day_figures(conn, scope, now),
         )
 

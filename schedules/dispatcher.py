@@ -13,11 +13,12 @@ import structlog
 
 from diary import Database, DueNotice, DueNudge
 from diary.alerts import note_unreachable
+from diary.calling import night_of, still_calls
 from diary.protocols import protocol_of
 from protocol.calendar import next_nudge, out_of_quiet_hours
 from protocol.model import Protocol
 from schedules.sending import UNREACHABLE, PutBack, Refusal, Refused, Sender, SendResult, Sent, Unknown
-from storage import patients, sends
+from storage import sends
 from storage import slots as ledger
 from storage.database import Connection
 
@@ -106,14 +107,14 @@ async def send_notices(db: Database, sender: Sender[DueNotice], *, now: datetime
 
 
 async def _claim_notice(db: Database, conn: Connection, notice: DueNotice, *, now: datetime) -> bool:
-    """Take a notice in hand, unless it is a patient's and it became night on its way."""
-    if notice.patient_id is not None:
-        patient = await patients.patient_by_id(conn, notice.patient_id)
-        protocol = await protocol_of(db, conn, patient.protocol_id)
-        zone = await patients.zone_of_patient(conn, patient.id)
-        if (quiet_until := _quiet_until(protocol, zone, now)) is not None:
-            await sends.hold_notice(conn, notice, until=quiet_until)
-            return False
+    """Take a notice in hand, unless it calls for nothing any more, or it became night on its way."""
+    if notice.kind == "alert" and not await still_calls(conn, notice):
+        await sends.drop_notice(conn, notice)
+        return False
+    night = await night_of(db, conn, notice)
+    if night is not None and (quiet_until := _quiet_until(*night, now)) is not None:
+        await sends.hold_notice(conn, notice, until=quiet_until)
+        return False
     return await sends.claim_notice(conn, notice, now=now)
 
 

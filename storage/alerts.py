@@ -69,6 +69,19 @@ async def alert_exists(conn: Connection, *, patient_id: int, rule: str, key: str
     return (await conn.execute(query)).first() is not None
 
 
+async def last_raised_at(conn: Connection, patient_id: int, rule: str) -> datetime | None:
+    """When staff were last called by a rule for a patient."""
+    query = select(func.max(_a.c.raised_at)).where(_a.c.patient_id == patient_id, _a.c.rule == rule)
+    at: datetime | None = (await conn.execute(query)).scalar_one()
+    return at
+
+
+async def is_open(conn: Connection, patient_id: int, rule: str) -> bool:
+    """Tell whether staff still have a call by a rule for a patient before them."""
+    query = select(_a.c.id).where(_a.c.patient_id == patient_id, _a.c.rule == rule, _a.c.done_at.is_(None))
+    return (await conn.execute(query.limit(1))).first() is not None
+
+
 def _alerts() -> Select[*tuple[Any, ...]]:
     return (
         select(*columns_of(Alert, _a))
@@ -82,9 +95,7 @@ async def alerts(
     conn: Connection, *, site_ids: frozenset[int] | None = None, open_only: bool = True
 ) -> list[Alert]:
     """Alerts of these sites, the newest first."""
-    query = _alerts()
-    if site_ids is not None:
-        query = query.where(tables.patients.c.site_id.in_(site_ids))
+    query = _of_sites(_alerts(), site_ids)
     if open_only:
         query = query.where(_a.c.done_at.is_(None))
     return [Alert.of(row) for row in await conn.execute(query)]
@@ -116,6 +127,10 @@ def _open(
     if moot is not None:
         of_leaver = (tables.patients.c.status == PatientStatus.WITHDRAWN) & _a.c.rule.not_in(_OUTLASTING)
         query = query.where(of_leaver if moot else ~of_leaver)
+    return _of_sites(query, site_ids)
+
+
+def _of_sites(query: Select[*tuple[Any, ...]], site_ids: frozenset[int] | None) -> Select[*tuple[Any, ...]]:
     return query if site_ids is None else query.where(tables.patients.c.site_id.in_(site_ids))
 
 
@@ -169,9 +184,7 @@ async def raised_since(conn: Connection, *, since: datetime, site_ids: frozenset
         .join(p, p.c.id == _a.c.patient_id)
         .where(_a.c.raised_at >= since)
     )
-    if site_ids is not None:
-        query = query.where(p.c.site_id.in_(site_ids))
-    return [RaisedAlert.of(row) for row in await conn.execute(query)]
+    return [RaisedAlert.of(row) for row in await conn.execute(_of_sites(query, site_ids))]
 
 
 async def count_taking_part(conn: Connection, *, since: datetime, site_ids: frozenset[int] | None) -> int:
@@ -179,9 +192,7 @@ async def count_taking_part(conn: Connection, *, since: datetime, site_ids: froz
     p = tables.patients
     query = select(func.count()).where(p.c.joined_at.is_not(None))
     query = query.where(p.c.withdrawn_at.is_(None) | (p.c.withdrawn_at >= since))
-    if site_ids is not None:
-        query = query.where(p.c.site_id.in_(site_ids))
-    return int((await conn.execute(query)).scalar_one())
+    return int((await conn.execute(_of_sites(query, site_ids))).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)

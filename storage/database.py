@@ -113,11 +113,20 @@ class Database:
             await self._foreign_keys("ON")
         return _head()
 
+    async def empty_journal(self) -> None:
+        """Leave nothing of what was overwritten in a write-ahead log or under it; elsewhere there is none."""
+        await self._outside("wal_checkpoint(TRUNCATE)")
+
     async def _foreign_keys(self, state: str) -> None:
-        """Switch them outside of any transaction, the only place where SQLite obeys."""
-        if self._writer is not None:
-            raw = await self._writer.get_raw_connection()
-            await cast("Any", raw.driver_connection).execute(f"PRAGMA foreign_keys = {state}")
+        await self._outside(f"foreign_keys = {state}")
+
+    async def _outside(self, pragma: str) -> None:
+        """Ask for what SQLite does outside of any transaction only."""
+        if self._writer is not None and self.url.get_backend_name() == "sqlite":
+            async with self._writing:
+                raw = await self._writer.get_raw_connection()
+                async with cast("Any", raw.driver_connection).execute(f"PRAGMA {pragma}"):
+                    pass
 
     async def try_writing(self) -> None:
         """Write a row and take it back; SettingsError where nothing can be written, which opening may not show."""

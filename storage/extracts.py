@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, sel
 from storage import tables
 from storage.database import Connection, Database
 from storage.records import Record
+from storage.service import slots_touched_at
 from storage.states import state_of_slot
 
 _s, _p, _e, _n, _d, _a = (
@@ -445,10 +446,12 @@ def _values_of(row: Any) -> dict[str, Any]:
 
 
 def outage_lines(wanted: Wanted) -> AsyncIterator[Sequence[OutageLine]]:
-    """Every break in service, whichever site is asked for: it touched them all."""
+    """Every break in service, whichever site is asked for, and the open questions it touched there."""
     o = tables.outages
-    own = [o.c[name] for name in OutageLine.__slots__ if name in o.c]
-    return _lines(wanted, select(o.c.id.label("outage"), *own).order_by(o.c.began_at, o.c.id), OutageLine)
+    own = [o.c[name] for name in OutageLine.__slots__ if name in o.c and name != "slots_touched"]
+    touched = slots_touched_at(None if wanted.site_id is None else [wanted.site_id])
+    query = select(o.c.id.label("outage"), *own, touched).order_by(o.c.began_at, o.c.id)
+    return _lines(wanted, query, OutageLine)
 
 
 async def count_lines(wanted: Wanted, table: str) -> int:

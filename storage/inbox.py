@@ -1,10 +1,12 @@
 """The inbox: updates kept before they are confirmed, and emptied of what is personal after handling."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, select, update
 
+from protocol.errors import SealError
 from storage import tables
 from storage.database import Connection
 from storage.records import InboxUpdate, columns_of
@@ -62,6 +64,21 @@ async def finish_update(conn: Connection, inbox_id: int, *, now: datetime) -> No
 async def quarantine_update(conn: Connection, inbox_id: int, *, because: str) -> None:
     """Set an update aside that cannot be handled; it stays sealed and whole for a person to look at."""
     await conn.execute(_CHANGE, {"inbox_id": inbox_id, "quarantined_because": because})
+
+
+async def forget_chat(conn: Connection, keys: Keys, *, bot_id: int, chat_id: int, now: datetime) -> None:
+    """Empty what waits and what was set aside of one chat; each is opened, for a row does not say whose it is."""
+    query = select(*_UPDATE).where(_i.c.bot_id == bot_id, _i.c.sealed.is_not(None))
+    # A person's and a chat's numbers are the only ones that Telegram writes as "id" without quotes.
+    names_chat = re.compile(rb'"id"\s*:\s*%d(?!\d)' % chat_id)
+    for row in await conn.execute(query):
+        kept = InboxUpdate.of(row)
+        try:
+            body = open_update(keys, kept)
+        except SealError:
+            continue  # no key opens it, so it tells nobody anything
+        if names_chat.search(body):
+            await finish_update(conn, kept.id, now=now)
 
 
 async def count_inbox(conn: Connection) -> tuple[int, int]:

@@ -94,6 +94,12 @@ async def everybody(conn: Connection, *, site_ids: frozenset[int] | None = None)
     ]
 
 
+async def site_ids(conn: Connection) -> dict[int, int]:
+    """The site of every patient, by ids."""
+    rows = await conn.execute(select(tables.patients.c.id, tables.patients.c.site_id))
+    return {row.id: row.site_id for row in rows}
+
+
 async def change_patient(conn: Connection, patient_id: int, *, audit: AuditId, **values: Any) -> None:
     """Change columns of a patient, such as the status or the language."""
     await conn.execute(

@@ -253,6 +253,15 @@ async def hold_notice(conn: Connection, notice: DueNotice, *, until: datetime) -
     )
 
 
+async def drop_notice(conn: Connection, notice: DueNotice) -> None:
+    """Let a notice go that calls for nothing any more."""
+    await conn.execute(
+        update(_n)
+        .where(_n.c.id == notice.notice_id, _n.c.next_try_at == notice.next_try_at)
+        .values(next_try_at=None)
+    )
+
+
 async def withdraw_notices(conn: Connection, patient_id: int, kind: str) -> list[dict[str, Any]]:
     """Take back what was to be told to a patient and was not, and give its details."""
     rows = await conn.execute(

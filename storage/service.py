@@ -1,14 +1,15 @@
 """What is known of the service itself: when its parts last worked, and when it did not."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, insert, select
 
 from storage import tables
 from storage.audit import AuditId
 from storage.database import Connection
-from storage.records import Record, columns_of
+from storage.records import Record
 from storage.writing import insert_row, upsert
 
 
@@ -24,20 +25,23 @@ async def heartbeats(conn: Connection) -> dict[str, datetime]:
 
 
 async def add_outage(
-    conn: Connection, *, kind: str, began_at: datetime, ended_at: datetime, slots_touched: int, audit: AuditId
+    conn: Connection,
+    *,
+    kind: str,
+    began_at: datetime,
+    ended_at: datetime,
+    touched: Mapping[int, int],
+    audit: AuditId,
 ) -> int:
-    """Keep a stretch in which the service could not ask or listen, and give its id."""
-    return await insert_row(
-        conn,
-        tables.outages,
-        {
-            "kind": kind,
-            "began_at": began_at,
-            "ended_at": ended_at,
-            "slots_touched": slots_touched,
-            "audit_id": audit,
-        },
-    )
+    """Keep a stretch in which the service could not ask or listen, with open questions by site id; give its id."""
+    values = {"kind": kind, "began_at": began_at, "ended_at": ended_at, "slots_touched": sum(touched.values())}
+    outage_id = await insert_row(conn, tables.outages, {**values, "audit_id": audit})
+    if touched:
+        rows = [
+            {"outage_id": outage_id, "site_id": site, "slots_touched": count} for site, count in touched.items()
+        ]
+        await conn.execute(insert(tables.outage_sites), rows)
+    return outage_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,22 @@ class Outage(Record):
     slots_touched: int
 
 
-async def outages(conn: Connection, *, since: datetime | None = None) -> list[Outage]:
-    """Outages that were not over before an instant, the newest first."""
+def slots_touched_at(site_ids: Collection[int] | None) -> ColumnElement[int]:
+    """How many slots an outage touched at some sites (None: at all of them)."""
+    o, at = tables.outages, tables.outage_sites
+    if site_ids is None:
+        return o.c.slots_touched
+    own = select(func.sum(at.c.slots_touched)).where(at.c.outage_id == o.c.id, at.c.site_id.in_(site_ids))
+    return func.coalesce(own.scalar_subquery(), 0).label("slots_touched")
+
+
+async def outages(
+    conn: Connection, *, site_ids: frozenset[int] | None, since: datetime | None = None
+) -> list[Outage]:
+    """Outages that were not over before an instant, the newest first, with what they touched at these sites."""
     o = tables.outages
-    query = select(*columns_of(Outage, o)).order_by(o.c.began_at.desc(), o.c.id.desc())
+    query = select(o.c.id, o.c.kind, o.c.began_at, o.c.ended_at, slots_touched_at(site_ids))
+    query = query.order_by(o.c.began_at.desc(), o.c.id.desc())
     if since is not None:
         query = query.where(o.c.ended_at > since)
     return [Outage.of(row) for row in await conn.execute(query)]

@@ -413,6 +413,14 @@ outages = _table(
     _one_of("kind", ("intake", "service")),
 )
 
+# The same by site: one is not told how large another is.
+outage_sites = _table(
+    "outage_sites",
+    Column("outage_id", Integer, ForeignKey("outages.id"), primary_key=True),
+    Column("site_id", Integer, ForeignKey("sites.id"), primary_key=True),
+    Column("slots_touched", Integer, nullable=False),
+)
+
 # What staff typed in at a clinic day, whole; a correction is a new row that supersedes exactly one, with a reason.
 visits = _table(
     "visits",

@@ -46,7 +46,7 @@ async def _adherence(asked: Asked) -> Response:
 
 
 async def _outages(asked: Asked) -> Response:
-    return asked.page("outages.html", outages=await outages(asked.db), zone=await zone_for(asked))
+    return asked.page("outages.html", outages=await outages(asked.db, asked.scope), zone=await zone_for(asked))
 
 
 async def _trail(asked: Asked) -> Response:

@@ -293,16 +293,24 @@ async def test_a_patients_own_pause_calls_and_that_of_staff_does_not(stage: Stag
     assert await raised(stage) == ["paused", "withdrawn"]
 
 
-async def test_a_blocked_chat_calls_once_until_it_opens(stage: Stage):
+async def test_a_blocked_chat_calls_once_until_it_opens_and_the_call_was_dealt_with(stage: Stage):
     amina = await stage.joined()
+    nour = await stage.actor()
     async with stage.db.read() as conn:
         contact = await contacts.contact_of_patient(conn, amina.id)
     for n in range(3):
         now = EVENING + n * DAY
         await note_unreachable(stage.db, contact_id=contact.id, reachable="blocked", now=now)
     assert await raised(stage) == ["unreachable"]
-    await note_reachable(stage.db, contact_id=contact.id, now=EVENING + 3 * DAY)
-    await note_unreachable(stage.db, contact_id=contact.id, reachable="gone", now=EVENING + 4 * DAY)
+    for n in (3, 4):  # opened and blocked again while the first call waits for somebody
+        await note_reachable(stage.db, contact_id=contact.id, now=EVENING + n * DAY)
+        await note_unreachable(stage.db, contact_id=contact.id, reachable="gone", now=EVENING + n * DAY)
+    assert await raised(stage) == ["unreachable"]
+    async with stage.db.read() as conn:
+        (alert,) = await alerts(conn)
+    await close_alert(stage.db, alert_id=alert.id, actor=nour, now=EVENING + 4 * DAY)
+    await note_reachable(stage.db, contact_id=contact.id, now=EVENING + 5 * DAY)
+    await note_unreachable(stage.db, contact_id=contact.id, reachable="gone", now=EVENING + 6 * DAY)
     assert await raised(stage) == ["unreachable", "unreachable"]
 
 

@@ -2,12 +2,14 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from diary import SYSTEM
-from diary.alerts import note_unreachable, raise_alert, see_alert
+from diary.alerts import close_alert, note_unreachable, raise_alert, see_alert
+from diary.answers import Arrival
 from diary.calling import ask_for_digests, remind_of_alerts
 from diary.joining import join
+from diary.notes import keep_note
 from diary.protocols import adopt_protocol
 from diary.roles import actor_called
 from diary.team import add_site, add_staff
@@ -148,6 +150,67 @@ async def test_at_night_only_a_side_effect_reminds(stage: Stage):
     assert await remind_of_alerts(stage.db, now=cairo("2026-11-24 02:00")) == 1  # the side effect
     assert await remind_of_alerts(stage.db, now=cairo("2026-11-24 06:59")) == 0
     assert await remind_of_alerts(stage.db, now=cairo("2026-11-24 07:00")) == 1
+
+
+async def goes_out(stage, at):
+    """The notices of alerts that are sent at a moment, by the rule they tell of."""
+    sender = FakeSender()
+    while await send_notices(stage.db, sender, now=cairo(at)):
+        pass
+    return [notice.details["rule"] for notice in sender.handed if notice.kind == "alert"]
+
+
+async def test_at_night_only_a_side_effect_wakes_anybody(stage: Stage):
+    amina = await stage.joined()
+    await stage.nurse()
+    night = cairo("2026-11-24 03:00")
+    await silence(stage, amina, now=night)
+    await keep_note(
+        stage.db, patient_id=amina.id, kind="note", text="hot", arrival=Arrival("text", night), key="k", now=night
+    )
+    await stage.alert(amina, now=night)
+    assert await goes_out(stage, "2026-11-24 03:00") == ["side-effect"]
+    assert await goes_out(stage, "2026-11-24 06:59") == []
+    assert sorted(await goes_out(stage, "2026-11-24 07:00")) == ["note", "silent-days"]
+
+
+async def test_a_reminder_that_a_break_held_up_until_the_night_waits_for_the_morning(stage: Stage):
+    amina = await stage.joined()
+    await stage.nurse()
+    await silence(stage, amina)
+    assert await goes_out(stage, "2026-11-23 10:00") == ["silent-days"]
+    assert await remind_of_alerts(stage.db, now=cairo("2026-11-24 02:00")) == 1
+    assert await goes_out(stage, "2026-11-24 02:00") == []
+    assert await goes_out(stage, "2026-11-24 07:00") == ["silent-days"]
+
+
+async def test_what_is_dealt_with_before_the_morning_is_not_told_any_more(stage: Stage):
+    amina = await stage.joined()
+    nour = await stage.actor()
+    alert_id = await silence(stage, amina, now=cairo("2026-11-24 03:00"))
+    await close_alert(stage.db, alert_id=alert_id, actor=nour, now=cairo("2026-11-24 06:00"))
+    assert await goes_out(stage, "2026-11-24 07:00") == []
+    assert await goes_out(stage, "2026-11-24 09:00") == []
+
+
+async def test_a_reminder_of_what_somebody_took_meanwhile_is_not_sent(stage: Stage):
+    amina = await stage.joined()
+    nour = await stage.actor()
+    alert_id = await silence(stage, amina)
+    assert await goes_out(stage, "2026-11-23 10:00") == ["silent-days"]
+    await remind_of_alerts(stage.db, now=T0 + 4 * HOUR)
+    await see_alert(stage.db, alert_id=alert_id, actor=nour, now=T0 + 4 * HOUR)
+    assert await goes_out(stage, "2026-11-23 14:00") == []
+
+
+async def test_a_member_who_may_no_longer_take_alerts_is_not_told_of_one_on_its_way(stage: Stage):
+    amina = await stage.joined()
+    nour = await stage.nurse()
+    await silence(stage, amina)
+    async with stage.db.write() as conn:
+        staff = tables.staff
+        await conn.execute(update(staff).where(staff.c.id == nour).values(role="monitor"))
+    assert await goes_out(stage, "2026-11-23 10:00") == []
 
 
 @pytest.mark.parametrize(("clock", "count"), [("07:59", 0), ("08:00", 3), ("11:59", 3), ("12:00", 0), ("20:00", 0)])

@@ -1,19 +1,23 @@
 """Leaving in three steps: no more contact, no more use of the diary, no more identity."""
 
 import csv
+import json
+import shutil
 import sqlite3
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from diary import SYSTEM, PatientStatus
+from diary import SYSTEM, Database, Keys, PatientStatus
+from diary.arrivals import keep, set_aside
 from diary.enrolment import change_status, erase_patient, stop_use
 from protocol.errors import NotAllowedError
 from reports.adherence import adherence
 from reports.export import export_csv
 from storage import contacts, tables
-from tests.cast import T0, Stage, cairo
+from tests.cast import AMINA_CHAT, BOT, T0, Stage, cairo
+from tests.conftest import KEY
 
 LATER = cairo("2026-11-28 12:00")
 
@@ -77,6 +81,42 @@ async def test_an_erased_chat_is_in_no_byte_of_the_database_nor_of_a_later_copy(
     target.close()
     kept = [file.name for file in tmp_path.glob("*.db*") if sealed in file.read_bytes()]
     assert kept == []
+
+
+async def test_an_erased_chat_is_not_left_in_a_write_ahead_log_nor_under_one(template, tmp_path, monkeypatch):
+    monkeypatch.setattr("storage.database.wal_is_safe", lambda _version: True)
+    path = tmp_path / "wal.db"
+    shutil.copy(template, path)
+    db = Database(f"sqlite:///{path}", Keys([KEY]))
+    await db.open()
+    stage = Stage(db)
+    await stage.set_up()
+    amina = await left(stage)
+    async with db.read() as conn:
+        sealed = (await contacts.contact_of_patient(conn, amina.id)).sealed
+    assert (await db.pragmas())["journal_mode"] == "wal"
+    assert sealed in b"".join(file.read_bytes() for file in tmp_path.glob("wal.db*"))
+    await erase_patient(db, code="P-001", actor=SYSTEM, reason="asked for", now=LATER)
+    assert [file.name for file in tmp_path.glob("wal.db*") if sealed in file.read_bytes()] == []
+    await db.close()
+
+
+async def test_what_was_set_aside_and_what_waits_goes_with_the_identity_and_nobody_elses(stage: Stage):
+    await left(stage)
+
+    def body(number, chat):
+        user = {"id": chat, "first_name": "Amina", "is_bot": False}
+        message = {"message_id": AMINA_CHAT, "date": 1, "chat": {"id": chat, "type": "private"}, "from": user}
+        return number, json.dumps({"update_id": number, "message": message | {"text": str(AMINA_CHAT)}}).encode()
+
+    chats = (AMINA_CHAT, AMINA_CHAT, int(f"{AMINA_CHAT}7"), 1002)
+    updates = [body(number, chat) for number, chat in enumerate(chats)]
+    kept = await keep(stage.db, bot_id=BOT, updates=updates, now=LATER)
+    await set_aside(stage.db, kept[0].inbox_id, because="KeyError")
+    await erase_patient(stage.db, code="P-001", actor=SYSTEM, reason="asked for", now=LATER)
+    async with stage.db.read() as conn:
+        rows = await conn.execute(select(tables.inbox.c.sealed).order_by(tables.inbox.c.id))
+        assert [row.sealed is None for row in rows] == [True, True, False, False]
 
 
 async def test_erasing_twice_is_erasing_once(stage: Stage):

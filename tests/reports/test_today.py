@@ -110,7 +110,7 @@ async def test_missed_doses_are_those_the_alert_rule_calls_for(stage: Stage, els
                 closed = await ledger.slots_of_patient(
                     conn, patient_id, now=now, states=alerts._CLOSED, kind="dose"
                 )
-            if alerts._all_missed([slot for slot in closed if slot.due_at <= now], 3):
+            if alerts._all_missed([slot for slot in closed if slot.due_at <= now], {}, 3):
                 called.add(code)
         assert {one.code for one in (await today(stage.db, None, now)).missed_doses} == called
         seen.add(frozenset(called))
@@ -161,7 +161,7 @@ async def test_silence_counts_days_where_a_journey_shifts_them(stage: Stage):
         moment = now + timedelta(hours=hours)
         async with stage.db.read() as conn:
             closed = await ledger.slots_of_patient(conn, amina.id, now=moment, states=alerts._CLOSED)
-        rule = bool(alerts._silent([slot for slot in closed if slot.due_at <= moment], 3))
+        rule = bool(alerts._silent([slot for slot in closed if slot.due_at <= moment], {}, 3))
         assert bool(await silent(stage.db, None, moment)) == rule
 
 
@@ -176,13 +176,17 @@ async def test_the_figures_of_a_day_are_those_of_the_patients_own_day(stage: Sta
     assert counts.yesterday == Figures(late=1, missed=2, open=1)
 
 
-async def test_outages_of_the_last_week_are_shown_the_newest_first(stage: Stage):
+async def test_outages_of_the_last_week_are_shown_the_newest_first_with_what_they_touched_here(
+    stage: Stage, elsewhere
+):
     async with stage.db.write() as conn:
         audit = await write_audit(conn, Audit(FRIDAY, SYSTEM, "outage"))
         for days in (8, 6, 1):
             ended = FRIDAY - timedelta(days=days)
             began = ended - timedelta(hours=1)
             await service.add_outage(
-                conn, kind="service", began_at=began, ended_at=ended, slots_touched=days, audit=audit
+                conn, kind="service", began_at=began, ended_at=ended, touched={1: days, 2: 9}, audit=audit
             )
-    assert [one.slots_touched for one in (await today(stage.db, None, FRIDAY)).outages] == [1, 6]
+    for scope, more in ((None, 9), (frozenset({1}), 0), (frozenset({1, 2}), 9), (frozenset({3}), None)):
+        found = [one.slots_touched for one in (await today(stage.db, scope, FRIDAY)).outages]
+        assert found == ([0, 0] if more is None else [1 + more, 6 + more])

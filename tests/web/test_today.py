@@ -91,7 +91,7 @@ async def test_a_break_in_service_of_late_has_a_card_of_its_own_before_the_lists
     async with stage.db.write() as conn:
         audit = await write_audit(conn, Audit(T0, SYSTEM, "outage"))
         began, ended = T0 - timedelta(hours=9), T0 - timedelta(hours=7)
-        await service.add_outage(conn, kind="service", began_at=began, ended_at=ended, slots_touched=2, audit=audit)
+        await service.add_outage(conn, kind="service", began_at=began, ended_at=ended, touched={}, audit=audit)
     page = unescape((await nour.client.get("/")).text)
     headings = re.findall(r'aria-labelledby="([a-z-]+)"', page)
     assert headings == ["alerts", "outages", "unreachable", "silent", "doses", "due-visits", "figures"]
