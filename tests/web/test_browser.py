@@ -179,4 +179,7 @@ async def test_the_pages_can_be_read_without_a_script(address, desk):
         await page.goto(address + "/")
         await page.get_by_role("button", name="Seen").first.click()
         assert "The alert is yours" in await page.locator("main").inner_text()
+        await page.goto(address + "/grid")
+        await page.locator(".grid td a").last.click()
+        await expect(page.locator("#day-2026-11-26")).to_be_in_viewport()
         await browser.close()
