@@ -31,6 +31,7 @@ _PATHS: Final = (
     "/",
     "/patients",
     "/grid",
+    "/grid?by=days",
     "/visits",
     "/adherence",
     "/adherence?by=patient",

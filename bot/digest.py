@@ -7,7 +7,7 @@ from typing import Final
 
 from bot.words import Words
 from diary import Actor, Database
-from diary.team import list_sites
+from diary.team import sites_of
 from protocol.calendar import zone_of
 from reports.today import Today, today
 from reports.visits import DueVisit, visits_due
@@ -37,7 +37,7 @@ async def digest(db: Database, actor: Actor, words: Words, *, now: datetime, sit
 
 async def _zone(db: Database, actor: Actor, site_id: int | None) -> str:
     """The zone of this site, or of the first one that is the reader's."""
-    sites = [site for site in await list_sites(db) if actor.sites is None or site.id in actor.sites]
+    sites = await sites_of(db, actor.sites)
     sites.sort(key=lambda site: site.id != site_id)
     return sites[0].timezone if sites else "UTC"
 

@@ -36,6 +36,11 @@ async def list_sites(db: Database) -> list[Site]:
         return await people.sites(conn)
 
 
+async def sites_of(db: Database, scope: frozenset[int] | None) -> list[Site]:
+    """The clinics within somebody's scope; None is every clinic."""
+    return [site for site in await list_sites(db) if scope is None or site.id in scope]
+
+
 async def add_staff(
     db: Database,
     *,

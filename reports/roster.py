@@ -6,7 +6,9 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from diary.protocols import protocol_of
+from diary.roles import patient_called
 from protocol.calendar import zone_of
+from protocol.errors import UnknownCodeError
 from protocol.lifecycle import PatientStatus
 from reports.adherence import Figures, figures_of, sites_asked_for
 from reports.patient import TrialDay, trial_day
@@ -73,6 +75,15 @@ async def roster(
         page = min(max(page, 1), pages)
         listed = await lists.listed_by_need(conn, wanted, limit=per_page, offset=(page - 1) * per_page)
         return Roster(await _rows(db, conn, listed, now), total, page, pages)
+
+
+async def code_called(db: Database, scope: frozenset[int] | None, text: str) -> str | None:
+    """The code that is meant by this text, in any case, where a patient of these sites has exactly this one."""
+    async with db.read() as conn:
+        try:
+            return (await patient_called(conn, text, scope)).code
+        except UnknownCodeError:
+            return None
 
 
 def pages_of(total: int, per_page: int) -> int:

@@ -51,10 +51,14 @@ class DayFigures:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """The page staff begin with; `alerts_total` counts those too that are not shown."""
+    """The page staff begin with; `alerts_total` counts those too that are not shown.
+
+    `alerts_of_leavers` are those that became moot when their patient left; no total counts them.
+    """
 
     alerts: tuple[OpenAlert, ...]
     alerts_total: int
+    alerts_of_leavers: tuple[OpenAlert, ...]
     silent: tuple[SilentPatient, ...]
     unreachable: tuple[Unreachable, ...]
     missed_doses: tuple[MissingDoses, ...]
@@ -66,10 +70,12 @@ async def today(db: Database, scope: frozenset[int] | None, now: datetime) -> To
     """What needs a person at these sites; side effects first, then the alerts that have waited longest."""
     silent_now = await silent(db, scope, now)
     async with db.read() as conn:
-        pressing = await alerts.most_pressing(conn, site_ids=scope, limit=ALERTS_SHOWN)
+        pressing = await alerts.most_pressing(conn, site_ids=scope, limit=ALERTS_SHOWN, moot=False)
+        moot = await alerts.most_pressing(conn, site_ids=scope, limit=ALERTS_SHOWN, moot=True)
         return Today(
             alerts=await with_owners(conn, pressing),
-            alerts_total=await alerts.count_open(conn, site_ids=scope),
+            alerts_total=await alerts.count_open(conn, site_ids=scope, moot=False),
+            alerts_of_leavers=await with_owners(conn, moot),
             silent=tuple(silent_now),
             unreachable=tuple(await questions.unreachable(conn, site_ids=scope)),
             missed_doses=await _missed_doses(db, conn, scope, now),
@@ -86,6 +92,12 @@ async def open_alert(db: Database, scope: frozenset[int] | None, alert_id: int) 
             raise UnknownCodeError("There is no such alert.")
         [found] = await with_owners(conn, [alert])
         return found
+
+
+async def open_alerts_total(db: Database, scope: frozenset[int] | None) -> int:
+    """How many alerts need somebody at these sites."""
+    async with db.read() as conn:
+        return await alerts.count_open(conn, site_ids=scope, moot=False)
 
 
 async def with_owners(conn: Connection, found: Sequence[Alert]) -> tuple[OpenAlert, ...]:

@@ -58,6 +58,14 @@ class Words:
         """Which way it runs, as HTML says it: "ltr" or "rtl"."""
         return str(self.locale.text_direction)
 
+    def month(self, on: date) -> str:
+        """A month with its year, "November 2026"."""
+        return self.digits(format_date(on, "LLLL y", locale=self.locale))
+
+    def weekday(self, on: date) -> str:
+        """A day of the week in one letter, "T"."""
+        return str(format_date(on, "EEEEE", locale=self.locale))
+
     def time(self, at: datetime | time) -> str:
         """A time of day, "20:00"."""
         return self.digits(format_time(at, "HH:mm", locale=self.locale))

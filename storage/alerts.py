@@ -3,10 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, case, func, select, update
 
+from protocol.lifecycle import PatientStatus
 from storage import tables
 from storage.audit import AuditId
 from storage.database import Connection
@@ -14,6 +15,8 @@ from storage.records import Record, columns_of
 from storage.writing import insert_once
 
 _a = tables.alerts
+# What staff owe somebody who has left, too: what was written, and a word on the wish to leave.
+_OUTLASTING: Final = ("side-effect", "note", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +101,33 @@ async def alerts(
     return [Alert.of(row) for row in await conn.execute(query)]
 
 
-async def most_pressing(conn: Connection, *, site_ids: frozenset[int] | None, limit: int) -> list[Alert]:
-    """Alerts nobody has dealt with: side effects first, then those that have waited longest."""
+async def most_pressing(
+    conn: Connection, *, site_ids: frozenset[int] | None, limit: int, moot: bool | None = None
+) -> list[Alert]:
+    """Alerts nobody has dealt with: side effects first, then those that have waited longest.
+
+    `moot` asks for those alone that nobody needs to act on since the patient has left, or for the others alone.
+    """
     mild_last = case((_a.c.rule == "side-effect", 0), else_=1)
-    query = _open(_alerts().order_by(None), site_ids).order_by(mild_last, _a.c.raised_at, _a.c.id).limit(limit)
+    query = _open(_alerts().order_by(None), site_ids, moot=moot)
+    query = query.order_by(mild_last, _a.c.raised_at, _a.c.id).limit(limit)
     return [Alert.of(row) for row in await conn.execute(query)]
 
 
-async def count_open(conn: Connection, *, site_ids: frozenset[int] | None) -> int:
-    """How many alerts nobody has dealt with."""
+async def count_open(conn: Connection, *, site_ids: frozenset[int] | None, moot: bool | None = None) -> int:
+    """How many alerts nobody has dealt with; `moot` as above."""
     counted = select(func.count()).select_from(_a).join(tables.patients, tables.patients.c.id == _a.c.patient_id)
-    return int((await conn.execute(_open(counted, site_ids))).scalar_one())
+    return int((await conn.execute(_open(counted, site_ids, moot=moot))).scalar_one())
 
 
-def _open(query: Select[*tuple[Any, ...]], site_ids: frozenset[int] | None) -> Select[*tuple[Any, ...]]:
-    return _of_sites(query.where(_a.c.done_at.is_(None)), site_ids)
+def _open(
+    query: Select[*tuple[Any, ...]], site_ids: frozenset[int] | None, *, moot: bool | None
+) -> Select[*tuple[Any, ...]]:
+    query = query.where(_a.c.done_at.is_(None))
+    if moot is not None:
+        of_leaver = (tables.patients.c.status == PatientStatus.WITHDRAWN) & _a.c.rule.not_in(_OUTLASTING)
+        query = query.where(of_leaver if moot else ~of_leaver)
+    return _of_sites(query, site_ids)
 
 
 def _of_sites(query: Select[*tuple[Any, ...]], site_ids: frozenset[int] | None) -> Select[*tuple[Any, ...]]:

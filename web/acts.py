@@ -11,7 +11,7 @@ from diary.answers import TAKEN, Answer, Recorded, Verdict, correct_entry, enter
 from diary.enrolment import change_status, check_still_in, erase_patient, move_effect, move_phase, stop_use
 from diary.joining import ZoneAndTimes, choose_zone_and_times
 from diary.roles import Act
-from diary.team import list_sites
+from diary.team import sites_of
 from protocol.calendar import zone_of
 from protocol.errors import UnknownCodeError
 from reports.record import Line, Record, record
@@ -82,7 +82,7 @@ async def _effects(asked: Asked, found: Record, phase: str, start: date) -> list
 
 async def _living(asked: Asked) -> Shown:
     """The patient, and the zones there are to live in."""
-    return {**await _inside(asked), "zones": zones_of(await list_sites(asked.db))}
+    return {**await _inside(asked), "zones": zones_of(await sites_of(asked.db, asked.scope))}
 
 
 async def _times(asked: Asked, shown: Shown) -> Response:

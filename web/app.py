@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from diary import Database
 from reports.health import complaints, health_of
-from web import acts, exports, figures, patient, patients, team, today, trail, visits
+from web import acts, exports, figures, grid, patient, patients, team, today, trail, visits
 from web.asked import plain_page
 from web.guard import Guard
 from web.pages import Door, Page
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 PAGES: Final[tuple[Page, ...]] = (
     *today.PAGES,
     *patients.PAGES,
+    *grid.PAGES,
     *patient.PAGES,
     *acts.PAGES,
     *visits.PAGES,
@@ -64,15 +65,15 @@ def web_app(
 
     async def http_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        words = door.words(request)
-        key = f"problem.{error.status_code}" if words.knows(f"problem.{error.status_code}") else "problem.unknown"
-        return plain_page("sign_in_no.html", words, status=HTTPStatus(error.status_code), why=words(key))
+        key = f"problem.{error.status_code}"
+        key = key if door.words(request).knows(key) else "problem.unknown"
+        return await door.problem(request, key, HTTPStatus(error.status_code))
 
     async def last_resort(request: Request, error: Exception) -> Response:
         log.error("page_failed", error=type(error).__name__)
         words = door.words(request)
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return plain_page("sign_in_no.html", words, status=status, why=words("problem.ours"))
+        return plain_page("problem.html", words, status=status, problem=words("problem.ours"), fields=())
 
     app = Starlette(
         routes=[

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from diary import Actor, Database, StaffMember
 from diary.roles import Act, may
 from protocol.calendar import zone_of
-from web.numbers import number_of
+from web.numbers import ID_DIGITS, number_of
 from web.words import Words, instant, languages, percent, points
 
 _ICON: Final = (files("web") / "static" / "icon.svg").read_text(encoding="utf-8")
@@ -35,7 +35,11 @@ PAGES.globals.update(Act=Act, zone_of=zone_of, icon=Markup(_ICON))  # noqa: S704
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks, for what, and when; `csrf` is what every form of the session must carry."""
+    """Who asks, for what, and when.
+
+    `csrf` is what every form of the session must carry; `readable` tells whether the address can be asked for
+    again, or only a form leads there.
+    """
 
     request: Request
     db: Database
@@ -44,6 +48,7 @@ class Asked:
     actor: Actor
     words: Words
     csrf: str
+    readable: bool
 
     @property
     def scope(self) -> frozenset[int] | None:
@@ -73,10 +78,13 @@ class Asked:
         """One part of the address's question."""
         return self.request.query_params.get(name, "").strip()
 
+    def number(self, name: str) -> int | None:
+        """A whole number in the address's question; None where there is none that can be read."""
+        return number_of(self.query(name), digits=ID_DIGITS)
+
     def page_number(self) -> int:
         """The page of a long list; what cannot be read is the first."""
-        text = self.query("page")
-        return max(1, number_of(text, digits=6) or 1)
+        return max(1, self.number("page") or 1)
 
     def may(self, act: Act) -> bool:
         """Tell whether whoever asks may do this."""
@@ -107,6 +115,11 @@ class Asked:
         parts.pop("done", None)
         kept = urlencode({name: str(value) for name, value in parts.items() if value not in (None, "")})
         return f"{self.request.url.path}?{kept}" if kept else self.request.url.path
+
+    @property
+    def back(self) -> str:
+        """Where a choice of language leads: here again, with the question as it was asked."""
+        return self.here() if self.readable else "/"
 
     def go(self, path: str, *, done: str | None = None) -> Response:
         """See another page after an act, so that a page loaded anew repeats nothing."""

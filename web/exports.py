@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, Response
 
 from diary.exports import note_export
 from diary.roles import Act
-from diary.team import list_sites
+from diary.team import sites_of
 from reports.export import export_csv
 from web.asked import Asked
 from web.guard import TooOften
@@ -26,7 +26,7 @@ _NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
 
 async def _show(asked: Asked) -> Response:
-    sites = [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
+    sites = await sites_of(asked.db, asked.scope)
     return asked.page("exports.html", sites=sites, everywhere=asked.scope is None)
 
 

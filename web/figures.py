@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from diary.protocols import newest_protocol
 from diary.roles import Act
-from diary.team import list_sites
+from diary.team import sites_of
 from protocol.errors import UnknownCodeError
 from reports.adherence import By
 from reports.alerts import alert_load
@@ -22,7 +22,7 @@ async def _adherence(asked: Asked) -> Response:
     groups = [by for by in By if by is not By.PATIENT or asked.may(Act.SEE_PATIENTS)]
     chosen = asked.query("by")
     by = By(chosen) if chosen in groups else By.PHASE
-    sites = [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
+    sites = await sites_of(asked.db, asked.scope)
     site = asked.query("site") or None
     if site is not None and site not in {one.code for one in sites}:
         raise UnknownCodeError("There is no such site.")

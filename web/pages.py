@@ -93,14 +93,14 @@ class Door:
             # Read first: whatever happens from here on, what was typed can be shown again.
             request.state.form = await form_of(request) if request.method == "POST" else FormData()
             try:
-                session = await session_of(self.db, token=token, now=self.sessions()) if token else None
+                session = await self._session(request)
             except Exception as error:
                 if not may_pass(error):
                     raise
                 return self._busy(request, token)
             if session is None:
                 return self._signed_out(page, request)
-            answered = await self._answer(page, request, session, token)
+            answered = await self._answer(page, self._asked(request, session, readable=page.get is not None))
             return self._marked(answered, session) if session.unmarked else answered
 
         return answer
@@ -156,17 +156,38 @@ class Door:
         finally:
             self.marking.discard(session_id)
 
-    async def _answer(self, page: Page, request: Request, session: Session, token: str) -> Response:
-        asked = Asked(
+    async def problem(self, request: Request, key: str, status: HTTPStatus) -> Response:
+        """A page that says what went wrong, in the frame of the pages for whoever is signed in."""
+        try:
+            session = await self._session(request)
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            session = None
+        if session is None:
+            words = self.words(request)
+            return plain_page("problem.html", words, status=status, problem=words(key), fields=())
+        return _problem(self._asked(request, session, readable=False), key, status)
+
+    async def _session(self, request: Request) -> Session | None:
+        token = request.cookies.get(self.cookie, "")
+        return await session_of(self.db, token=token, now=self.sessions()) if token else None
+
+    def _asked(self, request: Request, session: Session, *, readable: bool) -> Asked:
+        return Asked(
             request=request,
             db=self.db,
             now=self.clock(),
             member=session.member,
             actor=session.actor,
             words=self.words(request, session.member.language),
-            csrf=csrf_of(self.db.keys, token),
+            csrf=csrf_of(self.db.keys, request.cookies.get(self.cookie, "")),
+            readable=readable,
         )
-        if request.method == "POST" and not self._is_own(request, token):
+
+    async def _answer(self, page: Page, asked: Asked) -> Response:
+        request = asked.request
+        if request.method == "POST" and not self._is_own(request, request.cookies.get(self.cookie, "")):
             typed = fields_of(asked.form) if comes_from_here(request, self.pages_url) else []
             return _problem(asked, "problem.form", HTTPStatus.FORBIDDEN, typed)
         if not asked.may(page.acts["GET" if request.method == "HEAD" else request.method]):

@@ -1,7 +1,8 @@
-"""All patients: the list sorted by need, the grid of days, and a new one."""
+"""All patients: the list sorted by need, and a new one."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
+from urllib.parse import quote
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -10,9 +11,8 @@ from diary import PatientStatus
 from diary.enrolment import add_patient
 from diary.protocols import newest_protocol
 from diary.roles import Act
-from diary.team import list_sites
-from reports.grid import GridLine, grid_page
-from reports.roster import roster
+from diary.team import sites_of
+from reports.roster import code_called, roster
 from reports.svg import sparkline_svg
 from web.asked import Asked
 from web.forms import Form, Shown, ask_first, code_in, day_in, needed, strange_day
@@ -21,27 +21,13 @@ from web.refusals import NotUnderstoodError
 from web.today import zone_for
 from web.zones import zones_of
 
-# One letter and one class a state: the letter tells what the colour tells.
-_CELLS: Final = {
-    "answered": ("a", "●"),
-    "late": ("l", "◐"),
-    "partly": ("p", "◒"),
-    "missed": ("m", "✕"),
-    "excused": ("x", "–"),
-    "not asked": ("n", ""),
-    "open": ("o", "○"),
-    "coming": ("c", "·"),
-    "cancelled": ("w", "/"),
-}
-
-
-async def _own_sites(asked: Asked) -> list[Any]:
-    return [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
-
 
 async def _patients(asked: Asked) -> Response:
     protocol = (await newest_protocol(asked.db)).protocol
-    status = asked.query("status")
+    status, search = asked.query("status"), asked.query("search")
+    narrowed = status or asked.query("site") or asked.query("phase")
+    if search and not narrowed and (code := await code_called(asked.db, asked.scope, search)):
+        return asked.go(f"/patients/{quote(code)}")
     found = await roster(
         asked.db,
         asked.scope,
@@ -49,7 +35,7 @@ async def _patients(asked: Asked) -> Response:
         site=asked.query("site") or None,
         phase=asked.query("phase") or None,
         status=PatientStatus(status) if status in set(PatientStatus) else None,
-        search=asked.query("search"),
+        search=search,
         page=asked.page_number(),
     )
     scale = protocol.trial.nrs
@@ -63,7 +49,7 @@ async def _patients(asked: Asked) -> Response:
     return asked.page(
         "patients.html",
         roster=found,
-        sites=await _own_sites(asked),
+        sites=await sites_of(asked.db, asked.scope),
         phases=protocol.phase,
         phase_names={phase.id: phase.name.in_language(asked.words.language) for phase in protocol.phase},
         statuses=tuple(PatientStatus),
@@ -72,43 +58,9 @@ async def _patients(asked: Asked) -> Response:
     )
 
 
-async def _grid(asked: Asked) -> Response:
-    found = await grid_page(
-        asked.db, asked.scope, asked.now, site=asked.query("site") or None, page=asked.page_number()
-    )
-    protocol = (await newest_protocol(asked.db)).protocol
-    names = {phase.id: phase.name.in_language(asked.words.language) for phase in protocol.phase}
-    return asked.page(
-        "grid.html",
-        grid=found,
-        sites=await _own_sites(asked),
-        bands=_bands(found.rows[0], found.days, names) if found.rows else (),
-        cells={line.code: _cells(line) for line in found.rows},
-        key=_CELLS,
-    )
-
-
-def _bands(line: GridLine, days: int, names: dict[str, str]) -> list[tuple[str, int]]:
-    """The phases over the days of the first line, as the head of the table; each row marks its own."""
-    spans = [(names.get(phase, phase), last - first + 1) for phase, first, last in line.phases]
-    left = days - sum(span for _, span in spans)
-    return [*spans, ("", left)] if left > 0 else spans
-
-
-def _cells(line: GridLine) -> Markup:
-    """A row of cells; written here, since a template would take five times as long for 14,000 of them."""
-    begins = {first for _, first, _ in line.phases}
-    parts = []
-    for day, cell in enumerate(line.cells, start=1):
-        css, mark = _CELLS[cell.value]
-        new = " new" if day in begins and day > 1 else ""
-        parts.append(f'<td class="c-{css}{new}">{mark}</td>')
-    return Markup("".join(parts))  # noqa: S704 - nothing in it comes from outside
-
-
 async def _new(asked: Asked) -> Shown:
     file = await newest_protocol(asked.db)
-    sites = await _own_sites(asked)
+    sites = await sites_of(asked.db, asked.scope)
     return {
         "sites": sites,
         "speaks": file.protocol.trial.languages,
@@ -141,5 +93,4 @@ async def _add(asked: Asked, shown: Shown) -> Response:
 PAGES: Final = (
     Page("/patients", Act.SEE_PATIENTS, _patients),
     Form("/patients/new", Act.ADD_PATIENT, "patient_new.html", _new, _add).page(),
-    Page("/grid", Act.SEE_PATIENTS, _grid),
 )

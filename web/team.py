@@ -13,8 +13,8 @@ from diary.team import (
     disable_staff,
     id_of_staff,
     invite_staff,
-    list_sites,
     list_staff,
+    sites_of,
 )
 from web.asked import Asked
 from web.forms import Form, Shown, code_in, needed
@@ -26,7 +26,7 @@ from web.zones import zones_of
 
 async def _team(asked: Asked) -> Shown:
     """The members and sites that an administrator's own sites hold."""
-    sites = [site for site in await list_sites(asked.db) if asked.scope is None or site.id in asked.scope]
+    sites = await sites_of(asked.db, asked.scope)
     codes = {site.code for site in sites}
     members = [
         (member, bound)
@@ -55,7 +55,7 @@ async def _add(asked: Asked, _shown: Shown) -> Response:
 
 
 async def _new_site(asked: Asked) -> Shown:
-    return {"zones": zones_of(await list_sites(asked.db))}
+    return {"zones": zones_of(await sites_of(asked.db, asked.scope))}
 
 
 async def _add_site(asked: Asked, _shown: Shown) -> Response:

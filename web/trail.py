@@ -13,7 +13,6 @@ from protocol.model import Protocol
 from protocol.values import Text
 from reports.trail import VERBS, Told, told, trail
 from web.asked import Asked
-from web.numbers import ID_DIGITS, number_of
 from web.pages import Page
 from web.today import zone_for
 from web.words import Words, instant
@@ -144,14 +143,13 @@ def in_words(asked: Asked, one: Told, zone: str) -> dict[str, Any]:
 
 
 async def _trail(asked: Asked) -> Response:
-    before = asked.query("before")
     lines = await trail(
         asked.db,
         asked.scope,
         code=asked.query("code") or None,
         staff=asked.query("staff") or None,
         verb=asked.query("verb") or None,
-        before_id=number_of(before, digits=ID_DIGITS),
+        before_id=asked.number("before"),
     )
     zone = await zone_for(asked)
     return asked.page(

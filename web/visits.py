@@ -18,13 +18,13 @@ from web.pages import Page
 from web.refusals import NotUnderstoodError
 from web.words import Words
 
-_WEEKS_AHEAD: Final = 28
+_DAYS_AHEAD: Final = 28
 # Arabic keyboards write these; browsers hand them on in a text field.
 _POINTS: Final = str.maketrans({"٫": ".", ",": ".", "٬": ""})
 
 
 async def _due(asked: Asked) -> Response:
-    due = await visits_due(asked.db, asked.scope, asked.now, within=_WEEKS_AHEAD)
+    due = await visits_due(asked.db, asked.scope, asked.now, within=_DAYS_AHEAD)
     return asked.page("visits.html", visits=due, today=asked.now.date())
 
 

@@ -10,7 +10,7 @@ from diary.answers import correct_entry, enter_answer, scored
 from diary.enrolment import add_patient, change_status, erase_patient, invite_patient, move_phase
 from diary.joining import choose_time, choose_zone
 from diary.roles import MAY, Act, Role, actor_of, may
-from diary.team import add_site, add_staff, disable_staff, invite_staff, list_sites
+from diary.team import add_site, add_staff, disable_staff, invite_staff, list_sites, sites_of
 from diary.visits import record_visit
 from protocol.errors import NotAllowedError, UnknownCodeError
 from protocol.values import parse_wall
@@ -118,6 +118,14 @@ async def test_an_administrator_of_one_site_changes_nothing_of_another(stage: St
             await verb(stage.db, code="nour", actor=bound, now=T0)
     await add_staff(stage.db, code="mona", sites=["north"], **new)
     await disable_staff(stage.db, code="mona", actor=bound, now=T0)
+
+
+async def test_sites_within_a_scope_are_those_and_no_others(stage: Stage):
+    await add_site(stage.db, code="north", name="North", timezone="Africa/Cairo", actor=SYSTEM, now=T0)
+    everywhere = await sites_of(stage.db, None)
+    assert [site.code for site in everywhere] == ["main", "north"]
+    assert await sites_of(stage.db, frozenset({everywhere[1].id})) == everywhere[1:]
+    assert await sites_of(stage.db, frozenset()) == []
 
 
 async def test_a_change_of_role_holds_at_the_next_act(stage: Stage):

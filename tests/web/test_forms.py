@@ -89,6 +89,14 @@ async def test_nothing_is_planned_for_somebody_who_has_left(stage, nour):
     assert [await trail(stage, verb) for verb in ("move phase", "choose zone")] == [[], []]
 
 
+async def test_of_two_who_set_the_same_time_the_second_sees_what_holds_now(nour):
+    form = {"zone": "Africa/Cairo", "was-zone": "Africa/Cairo", "time-pain": "19:00", "was-time-pain": "-"}
+    assert (await nour.sends("/patients/P-001/times", **form)).status_code == 303
+    second = await nour.sends("/patients/P-001/times", **(form | {"time-pain": "21:00"}))
+    assert (second.status_code, "Set now: 19:00" in words_of(second.text)) == (409, True)
+    assert 'value="21:00"' in second.text
+
+
 async def test_pause_resume_withdraw_and_the_two_ways_after(stage, desk, amina):
     mona = await desk.member("mona", "investigator")
     for act in ("pause", "resume", "withdraw", "stop-use"):
@@ -123,7 +131,7 @@ async def test_an_answer_told_by_phone_is_marked_as_entered_by_staff(stage, desk
     assert other.status_code == 409
     said = words_of(other.text)
     assert "There is an answer to this question already" in said
-    assert "Recorded for this question: 6" in said
+    assert "Recorded now: 6" in said
     assert "told by phone (nour)" in said
     assert f'href="/patients/P-001/slots/{slot}/correct"' in other.text
     assert 'name="answer"' not in other.text  # sending it again would never help

@@ -24,7 +24,7 @@ async def test_of_two_who_move_the_same_phase_the_second_is_told_and_nothing_is_
     assert (await nour.sends("/patients/P-001/move", **first)).status_code == 303
     second = await omar.sends("/patients/P-001/move", start="2026-12-12", reason="their words", **was)
     assert second.status_code == 409
-    assert "Somebody changed this meanwhile" in words_of(second.text)
+    assert "Somebody else changed this in the meantime" in words_of(second.text)
     assert 'value="their words"' in second.text
     assert 'name="was-oral" value="2026-12-10"' in second.text  # what holds now, to be sent upon
     now = {"phase": "oral", "was-oral": "2026-12-10", "sure": "oral 2026-12-12"}

@@ -20,7 +20,7 @@ from reports.adherence import By
 from reports.trail import VERBS
 from storage.states import SlotState
 from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, REACHABLE, SOURCES
-from web.patients import _CELLS
+from web.grid import CELLS
 from web.trail import LABELS
 from web.words import languages, words_in
 
@@ -33,7 +33,7 @@ FAMILIES = {
     "role.": Role,
     "status.": PatientStatus,
     "state.": SlotState,
-    "cell.": _CELLS,
+    "cell.": CELLS,
     "because.": (*(one.value for one in Standing if one is not Standing.ASKED), *Label),
     "entry.": ENTRY_KINDS,
     "answer.": tuple(answer for answer in ANSWERS if answer != "score"),
@@ -41,6 +41,7 @@ FAMILIES = {
     "chat.": tuple(one for one in REACHABLE if one != "yes"),
     "note.": NOTE_KINDS,
     "rule.": (*get_args(Alert.model_fields["kind"].annotation), "note", "paused", "withdrawn", "invite-reused"),
+    "alert.": ("seen", "done"),
     "outcome.": SendOutcome,
     "by.": By,
     "actor.": ACTOR_KINDS,
