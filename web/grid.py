@@ -27,6 +27,7 @@ from web.words import Words
 _DAY: Final = timedelta(days=1)
 SPAN: Final = 42  # days: as many as fit on a desk's screen, and as a page of 100 patients can bear
 _LAST_DAY: Final = 10_000
+_WEEK: Final = 7
 # One class a state: the style sheet gives each a colour and a mark that tells the same.
 CELLS: Final = {
     Cell.ANSWERED: "a",
@@ -85,30 +86,42 @@ def _until(asked: Asked, today: date) -> date:
 
 
 async def _by_days(asked: Asked) -> Response:
-    """Some weeks of everybody's own trial: patients are compared at the same stage."""
-    asked_for = min(max(1, asked.number("day") or 1), _LAST_DAY)
-    first = asked_for - (asked_for - 1) % SPAN
-    found = await _found(asked, first)
-    words = asked.words
-    last = min(first + SPAN - 1, found.days)
+    """Everybody's own trial, whole or some weeks of it: patients are compared at the same stage."""
+    words, day = asked.words, asked.number("day")
+    first = 1 if day is None else _beginning(day)
+    found = await _found(asked, first, _LAST_DAY if day is None else SPAN)
+    last = found.days if day is None else min(first + SPAN - 1, found.days)
     names = {phase.id: phase.name.in_language(words.language) for phase in await _phases(asked)}
     return await _page(
         asked,
         found,
         bands=list(_bands(found.rows, first, last, words, names)),
-        heads=[Head(words.digits(str(day))) for day in range(first, last + 1)],
-        stretches=[(day, min(day + SPAN - 1, found.days)) for day in range(1, found.days + 1, SPAN)],
-        first_day=first,
+        heads=_weeks(words, last)
+        if day is None
+        else [Head(words.digits(str(on))) for on in range(first, last + 1)],
+        stretches=[(on, min(on + SPAN - 1, found.days)) for on in range(1, found.days + 1, SPAN)],
+        first_day=None if day is None else first,
     )
+
+
+def _beginning(day: int) -> int:
+    """The first day of the stretch that a day is in."""
+    within = min(max(1, day), _LAST_DAY)
+    return within - (within - 1) % SPAN
+
+
+def _weeks(words: Words, last: int) -> list[Head]:
+    weeks = enumerate(range(1, last + 1, _WEEK), start=1)
+    return [Head(words("grid.week", week=week), min(_WEEK, last - first + 1)) for week, first in weeks]
 
 
 async def _phases(asked: Asked) -> Sequence[Phase]:
     return (await newest_protocol(asked.db)).protocol.phase
 
 
-async def _found(asked: Asked, first: int | date) -> GridPage:
+async def _found(asked: Asked, first: int | date, span: int = SPAN) -> GridPage:
     site, page = asked.query("site") or None, asked.page_number()
-    return await grid_page(asked.db, asked.scope, asked.now, Window(first, SPAN), site=site, page=page)
+    return await grid_page(asked.db, asked.scope, asked.now, Window(first, span), site=site, page=page)
 
 
 async def _page(
@@ -123,6 +136,7 @@ async def _page(
     earlier: str | None = None,
     later: str | None = None,
 ) -> Response:
+    whole = dates is None and first_day is None
     said = _said_in(asked.words)
     return asked.page(
         "grid.html",
@@ -135,7 +149,8 @@ async def _page(
         stretches=stretches,
         earlier=earlier,
         later=later,
-        cells={line.code: _cells(line, said) for line in found.rows},
+        whole=whole,
+        cells=_whole(found.rows, asked.words) if whole else {line.code: _cells(line, said) for line in found.rows},
         key=CELLS,
     )
 
@@ -174,6 +189,20 @@ def _cells(line: GridLine, said: Said) -> Markup:
         if cell is not Cell.NOT_ASKED:
             parts.append(f'<a tabindex=-1 href={path}{on} title="{said(on, cell)}"></a>')
     return Markup("".join(parts))  # noqa: S704 - made by us, with what is said escaped
+
+
+def _whole(lines: Sequence[GridLine], words: Words) -> dict[str, Markup]:
+    """Rows of a whole trial: a state each, in a word that only readers aloud are told; a stretch has the dates."""
+    said = {cell: "" if cell is Cell.NOT_ASKED else escape(words(f"cell.{cell}")) for cell in CELLS}
+    plain = {cell: f"<td class=c-{css}>{said[cell]}" for cell, css in CELLS.items()}
+    begun = {cell: f'<td class="c-{css} new">{said[cell]}' for cell, css in CELLS.items()}
+    rows = {}
+    for line in lines:
+        cells = [plain[cell] for cell in line.cells]
+        for _, first, _ in line.phases[1:]:
+            cells[first - 1] = begun[line.cells[first - 1]]
+        rows[line.code] = Markup("".join(cells))  # noqa: S704 - as above
+    return rows
 
 
 def _said_in(words: Words) -> Said:

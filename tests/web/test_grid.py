@@ -51,7 +51,7 @@ async def test_by_dates_the_head_has_months_and_days_and_marks_today(nour):
 
 async def test_by_days_of_the_trial_everybody_is_at_the_same_stage_and_a_cell_still_has_its_date(stage, nour):
     await stage.joined("P-002", chat=1002, start=START + timedelta(days=3))
-    page = await grid(nour, "?by=days")
+    page = await grid(nour, "?by=days&day=1")
     head = words_of(page.partition("<thead>")[2].partition("</thead>")[0])
     assert head.startswith("Code Infusion weeks (days 1–14) Capsule weeks (days 15–42) 1 2 3 4")
     assert head.endswith("40 41 42")
@@ -60,6 +60,18 @@ async def test_by_days_of_the_trial_everybody_is_at_the_same_stage_and_a_cell_st
     assert titles[0] == "Tue 24 Nov: partly missed"
     assert titles[SPAN] == "Fri 27 Nov: coming"
     assert "from Fri 27 Nov" in words_of(page)
+
+
+async def test_a_whole_trial_is_in_sight_at_once_with_a_word_for_each_day(stage, nour):
+    page = await grid(nour, "?by=days")
+    head, _, body = page.partition("<tbody>")
+    assert words_of(head).endswith("Week 24 Week 25 Week 26")
+    assert "Follow-up (days 43–182)" in words_of(head)
+    cells = re.findall(r'<td class="?c-(.)(?: new")?>([^<]*)', body)
+    assert len(cells) == 182
+    assert body.count(" new") == 2  # the capsules and the follow-up
+    assert [cells[day] for day in (0, 2, 3)] == [("p", "partly missed"), ("o", "open"), ("c", "coming")]
+    assert ("n", "") in cells
 
 
 async def test_every_stretch_of_the_trial_can_be_reached_and_names_its_phases(nour):
@@ -77,7 +89,7 @@ async def test_phases_in_the_head_are_those_of_most_patients(stage, nour):
     await move_phase(
         stage.db, code="P-001", phase="oral", start=START + timedelta(days=20), actor=SYSTEM, reason="r", now=T0
     )
-    page = await grid(nour, "?by=days")
+    page = await grid(nour, "?by=days&day=1")
     assert re.findall(r'colspan="(\d+)" scope="colgroup"><span>', page) == ["14", "28"]
     begins = [place % SPAN + 1 for place, (css, _, _) in enumerate(CELL.findall(page)) if "new" in css]
     assert begins == [21, 15, 15]
