@@ -105,6 +105,8 @@ class NoticeSender:
             screen = await self._question_again(notice, buttons, chat_id)
         elif notice.kind == "digest":
             return await self._send_digest(notice, chat_id)
+        elif notice.kind == "way-in":
+            screen = Screen(words_in(notice.language)(f"way-in.{notice.details['what']}"))
         else:
             screen = await self._alert(notice, buttons, chat_id)
         return await senders.deliver(notice, chat_id, screen, Lane.NOTICE)

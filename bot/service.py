@@ -33,6 +33,7 @@ from diary.alerts import evaluate_everybody
 from diary.arrivals import Waiting, keep, unfinished
 from diary.calling import ask_for_digests, remind_of_alerts
 from diary.service import beat, last_beat, note_bot, record_outage, tally
+from diary.signing_in import forget_old_ways
 from schedules.dispatcher import recover, send_due, send_notices
 from schedules.heartbeat import Heartbeat, Job
 from schedules.sending import Clock
@@ -216,6 +217,7 @@ class Service:
             await ask_for_digests(self.db, now=now)
             if self._seen.rules is None or now - self._seen.rules >= RULES_EVERY:
                 await evaluate_everybody(self.db, now=now, stopped=lambda: self._stopping)
+                await forget_old_ways(self.db, now=now)
                 self._seen.rules = now
             while not self._stopping and await tally(self.db, now=now):
                 pass  # a hundred patients a time, and whoever waits to write goes first

@@ -13,7 +13,16 @@ from cli.reading import code_of, plain_text
 from cli.settings import Settings, load_settings
 from diary import SYSTEM, Database, StaffMember
 from diary.signing_in import make_link, reset_passphrase
-from diary.team import add_staff, code_of_staff, disable_staff, id_of_staff, invite_staff, list_staff
+from diary.team import (
+    add_staff,
+    change_staff,
+    code_of_staff,
+    disable_staff,
+    id_of_staff,
+    invite_staff,
+    list_staff,
+    readmit_staff,
+)
 from protocol.errors import WrongCallError
 
 staff = typer.Typer(help="The study team and what each may see.", no_args_is_help=True)
@@ -108,6 +117,42 @@ def _row(member: StaffMember, sites: list[str]) -> dict[str, Any]:
 def _shown(row: dict[str, Any]) -> tuple[str | None, ...]:
     sees = ", ".join(row["sites"]) or ("all" if row["role"] == "administrator" else "none")
     return row["code"], row["role"], sees, row["language"], moment(row["disabled_at"], _ZONE)
+
+
+@staff.command("change")
+def change(
+    code: Code,
+    *,
+    reason: Reason,
+    role: Annotated[str, typer.Option(help="administrator, coordinator, investigator, monitor or statistician.")],
+    site: Annotated[
+        list[str] | None,
+        typer.Option(help="Site whose patients they see from now on; repeat for several. They lose all others."),
+    ] = None,
+) -> None:
+    """Give a staff member another role or other sites, from this moment on."""
+    sites, why = [code_of(one) for one in site or []], plain_text("--reason", reason)
+    who = asyncio.run(_change(code_of(code), role, sites, why))
+    print(f"{who} is {role} now.")
+
+
+async def _change(code: str, role: str, sites: list[str], reason: str) -> str:
+    async with wiring.opened(load_settings()) as db:
+        await change_staff(db, code=code, role=role, sites=sites, actor=SYSTEM, reason=reason, now=wiring.clock())
+        return await _as_written(db, code)
+
+
+@staff.command("readmit")
+def readmit(code: Code, *, reason: Reason) -> None:
+    """Let a staff member in again who was shut out; they need a new invite."""
+    who = asyncio.run(_readmit(code_of(code), plain_text("--reason", reason)))
+    print(f"{who} may come back; `daybook staff invite {who}` makes an invite.")
+
+
+async def _readmit(code: str, reason: str) -> str:
+    async with wiring.opened(load_settings()) as db:
+        await readmit_staff(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())
+        return await _as_written(db, code)
 
 
 @staff.command("disable")

@@ -18,7 +18,7 @@ from argon2.exceptions import VerifyMismatchError
 from diary.roles import actor_in
 from diary.team import member_for
 from protocol.errors import SignInError, UnknownCodeError
-from storage import people, sign_ins
+from storage import people, sends, sign_ins
 from storage.audit import SYSTEM, Actor, Audit, AuditId, write_audit
 from storage.database import Connection, Database
 from storage.people import Proof
@@ -35,6 +35,8 @@ LOCKED_FOR: Final = timedelta(minutes=15)
 SHORTEST_PASSPHRASE: Final = 12  # characters
 
 _TOKEN_BYTES = 16
+_TELL_WITHIN = timedelta(days=3)
+_FORGET_AFTER = timedelta(days=30)
 # A page view is not a write each time, and nobody notices a minute in thirty.
 _SEEN_EVERY = timedelta(minutes=1)
 # A code of one or two characters is found in many a good passphrase.
@@ -97,7 +99,25 @@ async def make_link(db: Database, *, staff_id: int, actor: Actor, now: datetime)
         await sign_ins.add_link(
             conn, db.keys, staff_id=member.id, token=link.token, expires_at=link.expires_at, audit=audit
         )
+        await _tell_of(conn, member, "link", actor=actor, audit=audit, now=now)
     return link
+
+
+async def _tell_of(
+    conn: Connection, member: StaffMember, what: str, *, actor: Actor, audit: AuditId, now: datetime
+) -> None:
+    """Tell a member in their own chat what somebody else did about their way in: nobody signs in as them unseen."""
+    if (actor.kind, actor.id) == ("staff", member.id):
+        return
+    await sends.add_notice(
+        conn,
+        staff_id=member.id,
+        kind="way-in",
+        key=f"{what}:{audit}",
+        details={"what": what},
+        at=now,
+        expires_at=now + _TELL_WITHIN,
+    )
 
 
 async def _member(conn: Connection, staff_id: int, actor: Actor) -> StaffMember:
@@ -242,15 +262,45 @@ async def _open_session(db: Database, conn: Connection, holder: _Holder, proved:
 
 async def _refuse(conn: Connection, holder: _Holder, *, now: datetime) -> str:
     """Note a failed try and give why; a wrong passphrase is counted, and one too many locks the account."""
-    member, why = holder.member, "locked" if holder.is_locked(now) else "wrong"
+    why = "locked" if holder.is_locked(now) else "wrong"
     audit = await _note_failure(conn, holder.link, why, now=now)
-    if why == "locked" or await people.count_wrong_try(conn, member.id, audit=audit) < WRONG_TRIES:
-        return why
+    return why if why == "locked" else await _count_wrong(conn, holder.member, audit, now=now)
+
+
+async def _count_wrong(conn: Connection, member: StaffMember, audit: AuditId, *, now: datetime) -> str:
+    if await people.count_wrong_try(conn, member.id, audit=audit) < WRONG_TRIES:
+        return "wrong"
     until = now + LOCKED_FOR
     details = {"code": member.code, "until": until.isoformat()}
     audit = await write_audit(conn, Audit(now, SYSTEM, "lock sign-in", details=details))
     await people.lock_staff(conn, member.id, until=until, audit=audit)
     return "locked"
+
+
+async def change_passphrase(
+    db: Database, *, member: StaffMember, session_id: int, passphrase: str, chosen: str, now: datetime
+) -> None:
+    """Choose another passphrase, knowing the one that holds; every other session and link ends."""
+    typed = _normal(chosen)
+    _check_choice(typed, code=member.code)
+    async with db.read() as conn:
+        proof = await people.proof_of(conn, member.id)
+    proved = await asyncio.to_thread(_proved, _normal(passphrase), proof.passphrase)
+    kept = await asyncio.to_thread(_HASHER.hash, typed)
+    async with db.write() as conn:
+        now_held = await people.proof_of(conn, member.id)
+        if now_held.locked_until is not None and now < now_held.locked_until:
+            raise SignInError("locked")
+        right = proved is not None and now_held.passphrase == proof.passphrase
+        actor = Actor("staff", member.id)
+        if right:
+            audit = await write_audit(conn, Audit(now, actor, "change passphrase"))
+            await people.keep_passphrase(conn, member.id, kept, audit=audit)
+            await sign_ins.shut_out(conn, member.id, at=now, audit=audit, but=session_id)
+            return
+        line = Audit(now, actor, "sign in failed", details={"why": "wrong"})
+        why = await _count_wrong(conn, member, await write_audit(conn, line), now=now)
+    raise SignInError(why)
 
 
 async def session_of(db: Database, *, token: str, now: datetime) -> Session | None:
@@ -294,3 +344,10 @@ async def reset_passphrase(db: Database, *, code: str, actor: Actor, reason: str
         audit = await write_audit(conn, line)
         await people.keep_passphrase(conn, member.id, None, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
+        await _tell_of(conn, member, "reset", actor=actor, audit=audit, now=now)
+
+
+async def forget_old_ways(db: Database, *, now: datetime) -> None:
+    """Remove links and sessions that have been over for a while."""
+    async with db.write() as conn:
+        await sign_ins.forget_old(conn, before=now - _FORGET_AFTER)

@@ -7,7 +7,7 @@ from typing import Any
 from diary.enrolment import check_zone
 from diary.invites import IssuedInvite, invite_of_form, issue_invite
 from diary.roles import Act, Role, allow
-from protocol.errors import AlreadyThereError, NotAllowedError, UnknownCodeError, WrongCallError
+from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.typed import check_no_page
 from storage import contacts, people, sign_ins
 from storage.audit import Actor, Audit, write_audit
@@ -58,10 +58,7 @@ async def add_staff(
     """
     allow(actor, Act.MANAGE_TEAM)
     check_no_page(code)
-    if role not in ROLES:
-        raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.", "role-unknown")
-    if not sites and role != "administrator":
-        raise WrongCallError(f"A {role} belongs to a site; name at least one with --site.", "site-needed")
+    _check_role(role, sites)
     async with db.write() as conn:
         clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
         _allow_for(actor, frozenset(clinics) or None)
@@ -107,6 +104,59 @@ async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime,
         await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
         await people.disable_staff(conn, member.id, at=now, audit=audit)
+
+
+async def change_staff(
+    db: Database,
+    *,
+    code: str,
+    role: str,
+    sites: Sequence[str],
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    seen: tuple[str, frozenset[str]] | None = None,
+) -> None:
+    """Give a member another role or other sites; it holds from the next thing they ask.
+
+    `seen` is the role and the sites the change began with; ConflictError where they are others by now.
+    """
+    _check_role(role, sites)
+    async with db.write() as conn:
+        member = await member_for(conn, code, actor)
+        clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
+        _allow_for(actor, frozenset(clinics) or None)
+        bound = await people.site_ids_of(conn, member.id)
+        if (member.role, bound) == (role, frozenset(clinics)):
+            return
+        known = {site.id: site.code for site in await people.sites(conn)}
+        old = [known[site_id] for site_id in sorted(bound)]
+        if seen not in (None, (member.role, frozenset(old))):
+            raise ConflictError
+        await _check_led(conn, member, actor)
+        was = {"role": member.role, "sites": old}
+        details = {"code": member.code, "old": was, "new": {"role": role, "sites": list(clinics.values())}}
+        audit = await write_audit(conn, Audit(now, actor, "change staff", details=details, reason=reason))
+        await people.change_role(conn, member.id, role=role, site_ids=list(clinics), audit=audit)
+
+
+async def readmit_staff(db: Database, *, code: str, actor: Actor, reason: str, now: datetime) -> None:
+    """Let a member in again who was shut out; what led in before does not: they need a new invite."""
+    async with db.write() as conn:
+        member = await member_for(conn, code, actor)
+        if member.disabled_at is None:
+            return
+        line = Audit(now, actor, "readmit staff", details={"code": member.code}, reason=reason)
+        audit = await write_audit(conn, line)
+        await people.keep_passphrase(conn, member.id, None, audit=audit)
+        await people.readmit_staff(conn, member.id, audit=audit)
+
+
+def _check_role(role: str, sites: Sequence[str]) -> None:
+    if role not in ROLES:
+        raise WrongCallError(f"{role} is no role; choose one of {', '.join(ROLES)}.", "role-unknown")
+    if not sites and role != Role.ADMINISTRATOR:
+        raise WrongCallError(f"A {role} belongs to a site; name at least one with --site.", "site-needed")
 
 
 async def _check_led(conn: Connection, member: StaffMember, actor: Actor) -> None:

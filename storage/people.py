@@ -61,11 +61,28 @@ async def add_staff(
     """Add a staff member bound to sites and give the id."""
     values = {"code": code, "role": role, "language": language, "audit_id": audit}
     staff_id = await insert_row(conn, tables.staff, values)
-    if site_ids:
-        await conn.execute(
-            insert(tables.staff_sites), [{"staff_id": staff_id, "site_id": site_id} for site_id in site_ids]
-        )
+    await _bind(conn, staff_id, site_ids)
     return staff_id
+
+
+async def change_role(
+    conn: Connection, staff_id: int, *, role: str, site_ids: Sequence[int], audit: AuditId
+) -> None:
+    """Give a staff member another role and bind them to these sites and no other."""
+    await _change_staff(conn, staff_id, role=role, audit_id=audit)
+    await conn.execute(delete(tables.staff_sites).where(tables.staff_sites.c.staff_id == staff_id))
+    await _bind(conn, staff_id, site_ids)
+
+
+async def _bind(conn: Connection, staff_id: int, site_ids: Sequence[int]) -> None:
+    if site_ids:
+        rows = [{"staff_id": staff_id, "site_id": site_id} for site_id in site_ids]
+        await conn.execute(insert(tables.staff_sites), rows)
+
+
+async def readmit_staff(conn: Connection, staff_id: int, *, audit: AuditId) -> None:
+    """Take back that a staff member was shut out; their chat needs a new invite."""
+    await _change_staff(conn, staff_id, disabled_at=None, audit_id=audit)
 
 
 async def disable_staff(conn: Connection, staff_id: int, *, at: datetime, audit: AuditId) -> None:

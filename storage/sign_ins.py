@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, null, select, update
+from sqlalchemy import bindparam, delete, null, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -159,7 +159,16 @@ async def has_way_in(conn: Connection, staff_id: int, *, at: datetime) -> bool:
     return (await conn.execute(links.union_all(sessions).limit(1))).first() is not None
 
 
-async def shut_out(conn: Connection, staff_id: int, *, at: datetime, audit: AuditId) -> None:
-    """End a member's sessions, and whatever they could begin another one with."""
+async def shut_out(
+    conn: Connection, staff_id: int, *, at: datetime, audit: AuditId, but: int | None = None
+) -> None:
+    """End a member's sessions (all but one), and whatever they could begin another one with."""
     await end_links(conn, staff_id, at=at, audit=audit)
-    await conn.execute(update(_s).where(_s.c.staff_id == staff_id, _s.c.ended_at.is_(None)).values(ended_at=at))
+    theirs = update(_s).where(_s.c.staff_id == staff_id, _s.c.ended_at.is_(None))
+    await conn.execute((theirs if but is None else theirs.where(_s.c.id != but)).values(ended_at=at))
+
+
+async def forget_old(conn: Connection, *, before: datetime) -> None:
+    """Remove links and sessions that were over before an instant; the trail tells who came in and when."""
+    await conn.execute(delete(_l).where(_l.c.expires_at < before))
+    await conn.execute(delete(_s).where(_s.c.seen_at < before))

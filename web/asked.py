@@ -47,6 +47,7 @@ class Asked:
     member: StaffMember
     actor: Actor
     words: Words
+    session_id: int
     csrf: str
     readable: bool
 

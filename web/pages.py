@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 LANGUAGE_COOKIE: Final = "language"
 BACK_COOKIE: Final = "back"
 _BACK_SECONDS: Final = 30 * 60
-_SECRET_FIELDS: Final = frozenset({"csrf", "passphrase", "again"})
+_SECRET_FIELDS: Final = frozenset({"csrf", "passphrase", "chosen", "again"})
 
 Handler: TypeAlias = Callable[[Asked], Awaitable[Response]]
 
@@ -181,6 +181,7 @@ class Door:
             member=session.member,
             actor=session.actor,
             words=self.words(request, session.member.language),
+            session_id=session.session_id,
             csrf=csrf_of(self.db.keys, request.cookies.get(self.cookie, "")),
             readable=readable,
         )

@@ -1,21 +1,25 @@
 """Staff and sites, for administrators: who is in, with which role and where; invites and shutting out."""
 
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from diary.roles import Act, Role
-from diary.signing_in import reset_passphrase
+from diary.signing_in import SHORTEST_PASSPHRASE, change_passphrase, reset_passphrase
 from diary.team import (
     add_site,
     add_staff,
+    change_staff,
     code_of_staff,
     disable_staff,
     id_of_staff,
     invite_staff,
     list_staff,
+    readmit_staff,
     sites_of,
 )
+from protocol.errors import SignInError
 from web.asked import Asked
 from web.forms import Form, Shown, code_in, needed
 from web.invites import invite_page
@@ -87,6 +91,59 @@ async def _disable(asked: Asked, shown: Shown) -> Response:
     return asked.go("/team", done="disabled")
 
 
+async def _changed(asked: Asked) -> Shown:
+    """The member with what holds now, and what may be chosen."""
+    team, shown = await _team(asked), await _member(asked)
+    member, bound = next((one, sites) for one, sites in team["members"] if one.code == shown["code"])
+    return {**team, **shown, "member": member, "bound": bound}
+
+
+async def _change(asked: Asked, shown: Shown) -> Response:
+    await change_staff(
+        asked.db,
+        code=shown["code"],
+        role=needed(asked, "role"),
+        sites=[str(site) for site in asked.form.getlist("sites")],
+        actor=asked.actor,
+        reason=needed(asked, "reason"),
+        now=asked.now,
+        seen=(asked.typed("was-role"), frozenset(asked.typed("was-sites").split())),
+    )
+    return asked.go("/team", done="changed")
+
+
+async def _readmit(asked: Asked, shown: Shown) -> Response:
+    reason = needed(asked, "reason")
+    await readmit_staff(asked.db, code=shown["code"], actor=asked.actor, reason=reason, now=asked.now)
+    return asked.go("/team", done="readmitted")
+
+
+async def _own(_asked: Asked) -> Shown:
+    return {"shortest": SHORTEST_PASSPHRASE}
+
+
+async def _choose(asked: Asked, shown: Shown) -> Response:
+    """Another passphrase of one's own; no field of it is ever shown again."""
+    why = await _why_not_chosen(asked)
+    if why is None:
+        return asked.go("/", done="passphrase")
+    problem = asked.words(f"sign-in.{why}", shortest=SHORTEST_PASSPHRASE)
+    return asked.page("passphrase.html", status=HTTPStatus.UNPROCESSABLE_ENTITY, problem=problem, **shown)
+
+
+async def _why_not_chosen(asked: Asked) -> str | None:
+    # Blanks around a passphrase are part of it.
+    held, chosen, again = (str(asked.form.get(name, "")) for name in ("passphrase", "chosen", "again"))
+    if chosen != again:
+        return "differs"
+    who: Any = {"member": asked.member, "session_id": asked.session_id}
+    try:
+        await change_passphrase(asked.db, **who, passphrase=held, chosen=chosen, now=asked.now)
+    except SignInError as error:
+        return error.why
+    return None
+
+
 async def _reset(asked: Asked, shown: Shown) -> Response:
     reason = needed(asked, "reason")
     await reset_passphrase(asked.db, code=shown["code"], actor=asked.actor, reason=reason, now=asked.now)
@@ -96,6 +153,9 @@ async def _reset(asked: Asked, shown: Shown) -> Response:
 _FORMS: Final = (
     Form("/team/new", Act.MANAGE_TEAM, "team_new.html", _team, _add),
     Form("/team/site", Act.MANAGE_TEAM, "team_site.html", _new_site, _add_site),
+    Form("/team/{code}/change", Act.MANAGE_TEAM, "team_change.html", _changed, _change),
+    Form("/team/{code}/readmit", Act.MANAGE_TEAM, "team_readmit.html", _member, _readmit),
+    Form("/passphrase", Act.SEE_FIGURES, "passphrase.html", _own, _choose),
     Form("/team/{code}/disable", Act.MANAGE_TEAM, "team_disable.html", _member, _disable),
     Form("/team/{code}/reset", Act.MANAGE_TEAM, "team_reset.html", _member, _reset),
 )

@@ -90,6 +90,22 @@ def test_a_disabled_member_is_out_and_cannot_be_invited(shell: Shell):
     shell.behind(use)
 
 
+def test_a_member_changes_role_and_site_and_comes_back(shell: Shell):
+    shell(*NOUR)
+    shell("site", "add", "north", "--name", "North", "--timezone", "Africa/Cairo")
+    to_north = ("staff", "change", "nour", "--role", "monitor", "--site", "north")
+    assert "nour is monitor now" in shell(*to_north, "--reason", "moves").out
+    row = shell("staff", "list", "--json").json[0]
+    assert (row["role"], row["sites"]) == ("monitor", ["north"])
+    shell(*to_north).refuses("--reason", code=2)
+    shell("staff", "change", "nour", "--role", "monitor", "--reason", "r").refuses("--site", code=2)
+    shell("staff", "change", "nobody", "--role", "administrator", "--reason", "r").refuses("daybook staff list")
+    shell("staff", "disable", "nour")
+    assert "daybook staff invite nour" in shell("staff", "readmit", "nour", "--reason", "back").out
+    assert shell("staff", "list", "--json").json[0]["disabled_at"] is None
+    assert shell("staff", "invite", "nour").code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [

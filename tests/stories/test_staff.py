@@ -2,7 +2,7 @@ import re
 from datetime import timedelta
 
 from diary import SYSTEM
-from diary.signing_in import check_link
+from diary.signing_in import check_link, make_link
 from diary.team import add_site, disable_staff, list_staff
 from storage.sends import add_notice
 from tests.cast import T0, cairo
@@ -75,6 +75,14 @@ async def test_three_silent_days_call_the_team_once(world: World):
     assert silent == [False, True]  # and once more, since she did not take it
     await world.type(nour, "/silent")
     assert "P-001: no answer yet" in nour.last.text
+
+
+async def test_a_member_reads_in_the_chat_what_somebody_else_did_to_their_way_in(world: World):
+    nour = await world.nurse()
+    member = next(member for member, _ in await list_staff(world.db) if member.code == "nour")
+    await make_link(world.db, staff_id=member.id, actor=SYSTEM, now=world.clock())
+    await world.tick()
+    assert nour.last.text.startswith("Somebody in your team has made a link")
 
 
 async def test_staff_commands_mean_nothing_in_a_patients_chat(world: World):

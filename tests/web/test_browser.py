@@ -63,8 +63,9 @@ async def browsing(address, desk, *, size, role="administrator", language="en", 
 
 PATHS = (
     "/", "/patients", "/patients/new", "/grid", "/visits", "/adherence?by=patient", "/exports", "/outages",
-    "/trail", "/alerts", "/team", "/team/new", "/team/site", "/patients/P-001", "/patients/P-001/move",
-    "/patients/P-001/times", "/patients/P-001/pause", "/patients/P-001/visits/baseline",
+    "/trail", "/alerts", "/team", "/team/new", "/team/site", "/passphrase", "/grid?by=days",
+    "/grid?by=days&day=1", "/patients/P-001", "/patients/P-001/move", "/patients/P-001/times",
+    "/patients/P-001/pause", "/patients/P-001/visits/baseline",
 )  # fmt: skip
 
 
@@ -158,7 +159,7 @@ async def test_the_grid_opens_at_today_keeps_its_names_and_a_tap_leads_to_that_d
 
 async def test_the_grid_keeps_a_phase_named_while_its_days_are_in_sight(address, desk):
     async with browsing(address, desk, size="phone") as page:
-        await page.goto(address + "/grid?by=days")
+        await page.goto(address + "/grid?by=days&day=1")
         await page.locator(".grid").evaluate("e => e.scrollBy(230, 0)")
         await expect(page.locator("thead .phase span").first).to_be_in_viewport(ratio=0.9)
 

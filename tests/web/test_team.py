@@ -1,0 +1,56 @@
+"""The team on its page: another role, other sites, coming back, a passphrase of one's own."""
+
+import re
+
+from storage import tables
+from tests.web.desk import PASSPHRASE, rows, words_of
+
+
+async def test_a_role_and_sites_are_changed_once_and_the_second_of_two_is_told(stage, desk):
+    await desk.site("north")
+    root, other = await desk.member("root", "administrator", ()), await desk.member("boss", "administrator", ())
+    await desk.add("nour", "coordinator")
+    page = (await root.client.get("/team/nour/change")).text
+    assert 'name="was-role" value="coordinator"' in page
+    assert re.search(r'value="main" checked', page)
+    form = {"was-role": "coordinator", "was-sites": "main", "role": "monitor", "sites": "north", "reason": "moves"}
+    for _ in range(2):
+        answer = await root.sends("/team/nour/change", **form)
+        assert answer.headers["location"] == "/team?done=changed"
+    late = await other.sends("/team/nour/change", **(form | {"role": "investigator"}))
+    assert (late.status_code, "meanwhile" in words_of(late.text) or "meantime" in words_of(late.text)) == (
+        409,
+        True,
+    )
+    assert 'value="investigator" selected' in late.text
+    assert ("nour", "monitor") in await rows(stage, tables.staff, "code", "role")
+    nowhere = await root.sends("/team/nour/change", role="monitor", reason="r")
+    assert nowhere.status_code == 422
+
+
+async def test_who_was_shut_out_is_let_in_again_with_a_reason(stage, desk):
+    root = await desk.member("root", "administrator", ())
+    await desk.add("nour", "coordinator")
+    await root.sends("/team/nour/disable", reason="left")
+    assert "/team/nour/readmit" in (await root.client.get("/team")).text
+    assert (await root.sends("/team/nour/readmit", reason=" ")).status_code == 422
+    for _ in range(2):
+        answer = await root.sends("/team/nour/readmit", reason="back")
+        assert answer.headers["location"] == "/team?done=readmitted"
+    assert "/team/nour/change" in (await root.client.get("/team")).text
+
+
+async def test_everybody_may_change_their_own_passphrase_and_it_is_never_shown(desk):
+    stella = await desk.member("stella", "statistician")
+    new = {"passphrase": PASSPHRASE, "chosen": " other plain words ", "again": " other plain words "}
+    for wrong, said in (
+        ({"again": "something else here"}, "not the same"),
+        ({"passphrase": "not this one at all"}, "is another one"),
+        ({"chosen": "short", "again": "short"}, "At least 12"),
+    ):
+        answer = await stella.sends("/passphrase", **(new | wrong))
+        assert answer.status_code == 422
+        assert said in words_of(answer.text), words_of(answer.text)
+        assert "other plain words" not in answer.text
+    assert (await stella.sends("/passphrase", **new)).status_code == 303
+    assert (await stella.client.get("/adherence")).status_code == 200
