@@ -44,6 +44,7 @@ class Column:
     value: Callable[[Any], Cell]
     unit: str = ""
     allowed: str = ""
+    free: bool = False  # words of somebody's own, left empty for who may not see identities
 
     def cell(self, line: Any) -> str:
         """The text of this column's cell."""
@@ -61,6 +62,8 @@ class File:
     lines: Callable[[Wanted], AsyncIterator[Sequence[Record]]]
     columns: tuple[Column, ...]
 
+
+_FREE = "Free text: it may name people; handle it as such. Empty for whoever exports without seeing patients."
 
 # A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection"); the full-width forms too.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -92,6 +95,11 @@ _WRITE: dict[Kind, Callable[[Any], str]] = {
 
 def _text(name: str, meaning: str, source: str = "") -> Column:
     return Column(name, Kind.TEXT, meaning, attrgetter(source or name))
+
+
+def _free(name: str, meaning: str) -> Column:
+    """Words of somebody's own, which may name people."""
+    return Column(name, Kind.TEXT, meaning, attrgetter(name), free=True)
 
 
 def _code(name: str, meaning: str, allowed: Iterable[str], source: str = "") -> Column:
@@ -293,7 +301,7 @@ SENDS = File(
 )
 NOTES = File(
     "notes.csv",
-    "One line for each text a patient wrote. Free text: it may name people; handle it as such.",
+    f"One line for each text a patient wrote. {_FREE}",
     "notes",
     extracts.note_lines,
     (
@@ -301,7 +309,7 @@ NOTES = File(
         _integer("note", "Number of the note."),
         _code("note_kind", "What it is; unread: meant as an answer and not understood.", NOTE_KINDS, "kind"),
         _SLOT,
-        _text("text", "What the patient wrote, unchanged but for the guard described under the kind text."),
+        _free("text", "What the patient wrote, unchanged but for the guard described under the kind text."),
         _date("local_date", "The patient's day when it was written."),
         _ZONE,
         _OFFSET,
@@ -369,7 +377,21 @@ VISITS = File(
         _text("change_reason", "Why it was corrected."),
     ),
 )
-FILES = (SUBJECTS, SLOTS, ENTRIES, SENDS, NOTES, ALERTS, OUTAGES, VISITS)
+COMMENTS = File(
+    "comments.csv",
+    f"One line for each comment that staff wrote to one another about a patient. {_FREE}",
+    "comments",
+    extracts.comment_lines,
+    (
+        *_WHO,
+        _ZONE,
+        _integer("comment", "Number of the comment."),
+        _text("staff", "Code of the staff member who wrote it."),
+        _free("text", "What was written."),
+        *_times("recorded", "When it was written.", "recorded_at"),
+    ),
+)
+FILES = (SUBJECTS, SLOTS, ENTRIES, SENDS, NOTES, ALERTS, OUTAGES, VISITS, COMMENTS)
 
 _TYPE_MEANS = {
     Kind.TEXT: "text. One that begins with = + - @ ' (or a full-width form of these), tab or line break has an "

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,19 +34,25 @@ class Written:
     sha256: str
 
 
-async def export_csv(db: Database, out: Path, *, site: str | None = None, now: datetime) -> list[Written]:
-    """Write the trial, or one site's part of it, as CSV files into the new or empty folder `out`."""
+async def export_csv(
+    db: Database, out: Path, *, site: str | None = None, now: datetime, free_text: bool = True
+) -> list[Written]:
+    """Write the trial, or one site's part of it, as CSV files into the new or empty folder `out`.
+
+    Without `free_text`, what patients and staff wrote in words of their own is left empty: it may name people.
+    """
     _refuse_used(out)
     with _whole_or_nothing(out) as folder:
         async with extracts.unhurried_view(db, folder) as conn:
             wanted = Wanted(conn, await _site_id(conn, site), now)
-            written = [await _write(folder, file, wanted) for file in FILES]
+            written = [await _write(folder, file, wanted, free_text=free_text) for file in FILES]
         return [*written, _write_dictionary(folder)]
 
 
-async def _write(folder: Path, file: File, wanted: Wanted) -> Written:
+async def _write(folder: Path, file: File, wanted: Wanted, *, free_text: bool) -> Written:
+    columns = [replace(one, value=_nothing) if one.free and not free_text else one for one in file.columns]
     with _opened(folder, file.name) as bytes_out:
-        writer = _Writer(bytes_out, file.columns)
+        writer = _Writer(bytes_out, tuple(columns))
         async for lines in file.lines(wanted):
             writer.add(lines)
     expected = await extracts.count_lines(wanted, file.table)
@@ -56,6 +62,10 @@ async def _write(folder: Path, file: File, wanted: Wanted) -> Written:
             "written. Check the database with `daybook doctor`."
         )
     return Written(file.name, writer.rows, writer.sha256)
+
+
+def _nothing(_line: Any) -> None:
+    """What stands in place of words that are withheld."""
 
 
 def _write_dictionary(folder: Path) -> Written:

@@ -222,6 +222,21 @@ class VisitLine(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class CommentLine(Record):
+    """What a member of the team wrote to the others about a patient."""
+
+    study: str
+    protocol_version: str
+    site: str
+    subject: str
+    zone: str
+    comment: int
+    staff: str
+    text: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OutageLine(Record):
     """A stretch in which the service could not ask or listen, for every site."""
 
@@ -452,6 +467,20 @@ def outage_lines(wanted: Wanted) -> AsyncIterator[Sequence[OutageLine]]:
     touched = slots_touched_at(None if wanted.site_id is None else [wanted.site_id])
     query = select(o.c.id.label("outage"), *own, touched).order_by(o.c.began_at, o.c.id)
     return _lines(wanted, query, OutageLine)
+
+
+def comment_lines(wanted: Wanted) -> AsyncIterator[Sequence[CommentLine]]:
+    """Every comment of the team, by patient and time; local times are those of the site."""
+    t, staff = tables.comments, tables.staff
+    query = (
+        _of_use(wanted, t.c.id.label("comment"), t.c.text, t.c.recorded_at, _c.c.timezone.label("zone"))
+        .add_columns(staff.c.code.label("staff"))
+        .join(t, t.c.patient_id == _p.c.id)
+        .join(_v, _v.c.id == _p.c.protocol_id)
+        .join(staff, staff.c.id == t.c.staff_id)
+        .order_by(_p.c.code, t.c.recorded_at, t.c.id)
+    )
+    return _lines(wanted, query, CommentLine)
 
 
 async def count_lines(wanted: Wanted, table: str) -> int:

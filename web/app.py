@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -69,6 +69,9 @@ def web_app(
         key = key if door.words(request).knows(key) else "problem.unknown"
         return await door.problem(request, key, HTTPStatus(error.status_code))
 
+    async def hung_up(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
+
     async def last_resort(request: Request, error: Exception) -> Response:
         log.error("page_failed", error=type(error).__name__)
         words = door.words(request)
@@ -83,7 +86,7 @@ def web_app(
             *door.routes(PAGES),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=2000)],
-        exception_handlers={HTTPException: http_problem, Exception: last_resort},
+        exception_handlers={HTTPException: http_problem, ClientDisconnect: hung_up, Exception: last_resort},
     )
     # Around it all: among Starlette's own middleware it would stand inside of what answers the last errors.
     return Guard(app, https=door.https)

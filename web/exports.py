@@ -40,7 +40,7 @@ async def _make(asked: Asked) -> Response:
     folder = Path(tempfile.mkdtemp(prefix="daybook-export-"))
     try:
         name = f"daybook-{site or 'all'}-{asked.now:%Y%m%dT%H%M%SZ}"
-        await export_csv(asked.db, folder / name, site=site, now=asked.now)
+        await export_csv(asked.db, folder / name, site=site, now=asked.now, free_text=asked.may(Act.SEE_PATIENTS))
         await asyncio.to_thread(_pack, folder / name, folder / f"{name}.zip")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

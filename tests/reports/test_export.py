@@ -33,6 +33,7 @@ NAMES = [
     "alerts.csv",
     "outages.csv",
     "visits.csv",
+    "comments.csv",
     "data_dictionary.csv",
 ]
 

@@ -55,7 +55,7 @@ async def browsing(address, desk, *, size, role="administrator", language="en", 
         await page.locator("#passphrase").fill(PASSPHRASE)
         await page.locator("#again").fill(PASSPHRASE)
         await page.keyboard.press("Enter")
-        await expect(page.locator("h1")).to_be_visible()
+        await expect(page).not_to_have_url(re.compile("sign-in"))
         yield page
         await browser.close()
     assert [one for one in complaints if not (refused and one.startswith(OF_REFUSED))] == []

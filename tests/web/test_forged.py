@@ -7,6 +7,7 @@ import pytest
 from storage import tables
 from tests.cast import cairo
 from tests.web.desk import rows, words_of
+from web.app import web_app
 
 
 async def test_forged_forms_are_not_found_or_not_understood(stage, desk, amina, nour):
@@ -74,3 +75,28 @@ async def test_a_member_nobody_knows_is_not_found(desk):
     for act in ("disable", "reset"):
         await root.sees(f"/team/nobody/{act}", 404)
         assert (await root.sends(f"/team/nobody/{act}", reason="r")).status_code == 404
+
+
+async def test_who_hangs_up_while_sending_is_no_fault_of_ours(desk, caplog, capsys):
+    nour = await desk.member("nour")
+    cookie = "; ".join(f"{name}={value}" for name, value in nour.client.cookies.items())
+    sent = []
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/patients/P-001",
+        "raw_path": b"/patients/P-001", "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1),
+        "server": ("pages.test", 80),
+        "headers": [
+            (b"host", b"pages.test"), (b"cookie", cookie.encode()), (b"content-length", b"9"),
+            (b"content-type", b"application/x-www-form-urlencoded"),
+        ],
+    }  # fmt: skip
+    await web_app(desk.stage.db, lambda: desk.now)(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert "page_failed" not in capsys.readouterr().out + caplog.text

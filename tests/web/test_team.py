@@ -1,6 +1,8 @@
 """The team on its page: another role, other sites, coming back, a passphrase of one's own."""
 
+import io
 import re
+import zipfile
 
 from storage import tables
 from tests.web.desk import PASSPHRASE, rows, words_of
@@ -38,6 +40,16 @@ async def test_who_was_shut_out_is_let_in_again_with_a_reason(stage, desk):
         answer = await root.sends("/team/nour/readmit", reason="back")
         assert answer.headers["location"] == "/team?done=readmitted"
     assert "/team/nour/change" in (await root.client.get("/team")).text
+
+
+async def test_a_statisticians_bundle_has_none_of_the_words_that_may_name_people(stage, desk):
+    await stage.alert(await stage.joined(), "this is Amina, call me")
+    for code, role, named in (("stella", "statistician", False), ("nour", "coordinator", True)):
+        member = await desk.member(code, role)
+        page = words_of((await member.client.get("/exports")).text)
+        assert ("in their own words is left empty" in page) == (not named)
+        with zipfile.ZipFile(io.BytesIO((await member.sends("/exports", site="main")).content)) as bundle:
+            assert any(b"Amina" in bundle.read(name) for name in bundle.namelist()) == named
 
 
 async def test_everybody_may_change_their_own_passphrase_and_it_is_never_shown(desk):
