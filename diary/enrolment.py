@@ -48,6 +48,7 @@ async def add_patient(
         if clinic is None:
             raise UnknownCodeError(f"There is no site {site}; `daybook site list` shows those there are.")
         allow(actor, Act.ADD_PATIENT, site_id=clinic.id)
+        await _check_begins(conn, code, clinic, actor)
         known = await patients.patient_by_code(conn, code)
         if known and await _is_enrolled(db, conn, known, site=clinic, start=start, zone=timezone):
             again = await invite_of_form(db, conn, code=known.code, patient_id=known.id, form=form, now=now)
@@ -81,6 +82,26 @@ async def add_patient(
         patient = await patients.patient_by_id(conn, patient_id)
         await replan(db, conn, patient, now=now, audit=audit)
         return await issue_invite(db, conn, code=code, patient_id=patient.id, form=form, now=now, audit=audit)
+
+
+async def _check_begins(conn: Connection, code: str, site: Site, actor: Actor) -> None:
+    """Hold whoever sees some of the sites to codes that begin with their own.
+
+    That a code is taken would otherwise tell that a patient of another site exists.
+    """
+    sites = await people.sites(conn)
+    if actor.sites is None or {one.id for one in sites} <= actor.sites:
+        return
+    named = [one for one in sites if code.casefold().startswith(beginning_at(one.code).casefold())]
+    if not named or max(named, key=lambda one: len(one.code)).id != site.id:
+        begins = beginning_at(site.code)
+        says = f"Codes at {site.code} begin with {begins}, such as {begins}001."
+        raise WrongCallError(says, "code-begins", site=site.code, begins=begins)
+
+
+def beginning_at(site: str) -> str:
+    """How the codes of patients begin whom somebody of one site among several adds."""
+    return f"{site}-"
 
 
 async def _is_enrolled(

@@ -8,10 +8,10 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from diary import PatientStatus
-from diary.enrolment import add_patient
+from diary.enrolment import add_patient, beginning_at
 from diary.protocols import newest_protocol
 from diary.roles import Act
-from diary.team import sites_of
+from diary.team import list_sites, sites_of
 from reports.roster import code_called, roster
 from reports.svg import sparkline_svg
 from web.asked import Asked
@@ -60,12 +60,13 @@ async def _patients(asked: Asked) -> Response:
 
 async def _new(asked: Asked) -> Shown:
     file = await newest_protocol(asked.db)
-    sites = await sites_of(asked.db, asked.scope)
+    everywhere, sites = await list_sites(asked.db), await sites_of(asked.db, asked.scope)
     return {
         "sites": sites,
         "speaks": file.protocol.trial.languages,
         "protocol_id": file.id,
         "zones": zones_of(sites),
+        "begins": [beginning_at(site.code) for site in sites] if len(sites) < len(everywhere) else [],
     }
 
 

@@ -38,7 +38,13 @@ from diary.team import (
     sites_of,
 )
 from diary.visits import record_visit
-from protocol.errors import ConflictError, NotAllowedError, UnknownCodeError
+from protocol.errors import (
+    AlreadyThereError,
+    ConflictError,
+    NotAllowedError,
+    UnknownCodeError,
+    WrongCallError,
+)
 from protocol.values import parse_wall
 from storage import tables
 from tests.cast import BOT, NOUR_CHAT, START, T0, Stage
@@ -265,3 +271,26 @@ async def test_closing_needs_the_same_right_as_seeing(stage: Stage):
     alert_id = await stage.alert(amina)
     with pytest.raises(NotAllowedError):
         await close_alert(stage.db, alert_id=alert_id, actor=staff("monitor", amina.site_id), now=T0)
+
+
+@pytest.mark.parametrize(
+    ("code", "taken"),
+    [("P-900", True), ("P-901", False), ("north-7", True), ("north-8", False), ("main-2-1", False)],
+)
+async def test_a_code_that_is_refused_tells_nothing_about_patients_of_other_sites(stage: Stage, code, taken):
+    for site in ("north", "main-2"):
+        await add_site(stage.db, code=site, name=site, timezone="Africa/Cairo", actor=SYSTEM, now=T0)
+    if taken:
+        await stage.add(code, site="north")
+    nour = await stage.actor()
+    new = {"start": START, "site": "main", "protocol_id": 1, "timezone": None, "language": None, "now": T0}
+    with pytest.raises(WrongCallError, match="Codes at main begin with main-"):
+        await add_patient(stage.db, code=code, actor=nour, **new)
+    await add_patient(stage.db, code="Main-001", actor=nour, **new)
+    with pytest.raises(AlreadyThereError):  # a patient of one's own
+        await add_patient(stage.db, code="main-001", actor=nour, **new)
+    both = Actor(
+        "staff", nour.id, role="coordinator", sites=frozenset(site.id for site in await list_sites(stage.db))
+    )
+    if not taken:
+        await add_patient(stage.db, code=code, actor=both, **new)
