@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 LANGUAGE_COOKIE: Final = "language"
 BACK_COOKIE: Final = "back"
 _BACK_SECONDS: Final = 30 * 60
+_REFUSED: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 _SECRET_FIELDS: Final = frozenset({"csrf", "passphrase", "chosen", "again"})
 
 Handler: TypeAlias = Callable[[Asked], Awaitable[Response]]
@@ -101,6 +102,10 @@ class Door:
             if session is None:
                 return self._signed_out(page, request)
             answered = await self._answer(page, self._asked(request, session, readable=page.get is not None))
+            if answered.status_code in _REFUSED:
+                # The address as it is written down, not as it was asked: it would name a patient.
+                told = {"page": page.path, "method": request.method, "status": answered.status_code}
+                log.warning("page_refused", staff=session.member.id, **told)
             return self._marked(answered, session) if session.unmarked else answered
 
         return answer

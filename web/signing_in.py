@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -33,6 +34,8 @@ from web.asked import plain_page
 from web.guard import TooOften, comes_from_here, csrf_of, form_of, is_csrf, who_asks
 from web.pages import BACK_COOKIE, LANGUAGE_COOKIE, Door
 from web.words import languages
+
+log = structlog.get_logger(__name__)
 
 _TRIES: Final = 20
 _WITHIN: Final = timedelta(minutes=15)
@@ -66,13 +69,16 @@ class SigningIn:
         async def guarded(request: Request) -> Response:
             sent, words = request.method == "POST", self._door.words(request)
             if sent and not comes_from_here(request, self._door.pages_url):
+                log.warning("sign_in_refused", why="sent from elsewhere")
                 return self._no(request, words("problem.form"))
             if sent and self._failures.reached(who_asks(request), now=self._door.clock()):
+                log.warning("sign_in_refused", why="too often")
                 return self._no(request, words("sign-in.too-often"), status=HTTPStatus.TOO_MANY_REQUESTS)
             try:
                 return await answer(request)
             except SignInError as error:
                 self._count(request)
+                log.warning("sign_in_refused", why=error.why)
                 return self._no(request, words(f"sign-in.{error.why}"))
             except Exception as error:
                 if not may_pass(error):
@@ -160,6 +166,7 @@ class SigningIn:
             session = await sign_in(door.db, ticket=ticket, passphrase=passphrase, now=door.clock())
         except SignInError as error:
             self._count(request)
+            log.warning("sign_in_refused", why=error.why)
             why = words(f"sign-in.{error.why}", shortest=SHORTEST_PASSPHRASE)
             return self._passphrase(request, code=found.code, chooses=found.chooses, ticket=ticket, why=why)
         back = unquote(request.cookies.get(self._back_cookie, "/"))

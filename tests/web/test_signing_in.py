@@ -316,3 +316,17 @@ async def test_the_last_resort_has_the_headers_too(desk, nour, monkeypatch):
     answer = await member.sends("/sign-out")
     assert (answer.status_code, "secret" in answer.text) == (500, False)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_what_was_refused_stands_in_the_log_without_a_code_or_a_token(desk, nour, amina, capsys):
+    member = await desk.signed_in("nour")
+    await member.sees("/patients/P-404", 404)
+    await member.sees("/team/new", 403)
+    await member.sends("/patients/P-001/pause", csrf="forged", reason="r")
+    await desk.browser().get("/sign-in/no-such-token")
+    told = capsys.readouterr().out
+    assert told.count("page_refused") == 3
+    assert told.count("sign_in_refused") == 1
+    assert "/patients/{code}" in told
+    for secret in ("P-404", "P-001", "no-such-token", "forged"):
+        assert secret not in told
