@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 from bot.buttons import Buttons
-from bot.turn import Rows, Screen
+from bot.turn import LONGEST_QUOTE, Rows, Screen, shortened
 from bot.words import Words
-from diary import DueNudge, Entry, Slot
+from diary import Database, DueNudge, Entry, Slot
+from diary.notes import text_of_note
 from protocol.model import Item, Protocol
 
 _CHANGE_REASONS = ("wrong-button", "remembered", "other")
@@ -177,3 +178,12 @@ class Screens:
         text = words("change.offer", answer=self.answer(entry), slot=self.name(asked), new=score)
         yes = (words("change.yes", new=score), self.data("d", asked.slot_id, score))
         return Screen(text, ((yes,), ((words("button.leave-it"), self.data("x", asked.slot_id)),)))
+
+
+async def alert_said(db: Database, words: Words, *, rule: str, code: str, note: int | None) -> str:
+    """An alert in words; what the patient wrote stays in sight of whoever takes it."""
+    said = words(f"alert.{rule}", code=code)
+    if note is None:
+        return said
+    quoted = words("alert.text", text=shortened(await text_of_note(db, note), LONGEST_QUOTE))
+    return f"{said}\n{quoted}"

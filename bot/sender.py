@@ -12,14 +12,13 @@ from bot.buttons import Buttons
 from bot.digest import digest
 from bot.limiter import Asking, Lane
 from bot.outcomes import TRY_AGAIN_IN, NotWantedError, classify
-from bot.screens import Asked, Screens
-from bot.turn import LONGEST_QUOTE, Screen, shortened
+from bot.screens import Asked, Screens, alert_said
+from bot.turn import Screen
 from bot.words import words_in
 from diary import Database, DueNotice, DueNudge, Slot, SlotState
 from diary.answers import look_at
 from diary.enrolment import why_not_written_to
 from diary.joining import chat_of
-from diary.notes import text_of_note
 from diary.protocols import protocol_in_use
 from diary.roles import Act, actor_called, may
 from schedules.sending import Clock, PutBack, SendResult, Sent
@@ -129,11 +128,9 @@ class NoticeSender:
 
     async def _alert(self, notice: DueNotice, buttons: Buttons, chat_id: int) -> Screen:
         words, details = words_in(notice.language), notice.details
+        about = {"rule": details["rule"], "code": details["code"], "note": details.get("note")}
         lines = [words("alert.reminder")] if details.get("reminder") else []
-        lines.append(words(f"alert.{details['rule']}", code=details["code"]))
-        if "note" in details:
-            text = await text_of_note(self._senders.db, details["note"])
-            lines.append(words("alert.text", text=shortened(text, LONGEST_QUOTE)))
+        lines.append(await alert_said(self._senders.db, words, **about))
         lines.append(words("alert.more", code=details["code"]))
         seen = (words("alert.seen"), buttons.data(chat_id, "as", details["alert"]))
         done = (words("alert.done"), buttons.data(chat_id, "ad", details["alert"]))

@@ -8,11 +8,11 @@ from bot.buttons import Press
 from bot.digest import digest
 from bot.limiter import Lane
 from bot.looking_back import HISTORY_DAYS, send_history
-from bot.turn import LONGEST_QUOTE, Screen, Turn, shortened
+from bot.screens import alert_said
+from bot.turn import Screen, Turn
 from bot.words import Words, words_in
 from diary import Actor, Alert, StaffMember
 from diary.alerts import close_alert, see_alert
-from diary.notes import text_of_note
 from diary.roles import Act, actor_of, may
 from diary.signing_in import LINK_LASTS, make_link
 from diary.team import code_of_staff
@@ -65,7 +65,7 @@ async def tapped(turn: Turn, member: StaffMember, press: Press) -> None:
 
 async def _alert_screen(turn: Turn, words: Words, alert: Alert, actor: Actor) -> Screen:
     """An alert with who has taken it, and what may still be said of it."""
-    said = await _said(turn, words, alert)
+    said = await alert_said(turn.db, words, rule=alert.rule, code=alert.code, note=alert.details.get("note"))
     if alert.done_at is not None:
         closer = await code_of_staff(turn.db, alert.done_by or 0)
         return Screen(words("alert.done-by", alert=said, staff=closer))
@@ -75,15 +75,6 @@ async def _alert_screen(turn: Turn, words: Words, alert: Alert, actor: Actor) ->
         return Screen(said, (shown,) if shown else ())
     owner = await code_of_staff(turn.db, alert.seen_by or 0)
     return Screen(words("alert.seen-by", alert=said, staff=owner), (shown[1:],) if shown else ())
-
-
-async def _said(turn: Turn, words: Words, alert: Alert) -> str:
-    """An alert in words; what the patient wrote stays in sight of whoever takes it."""
-    lines = [words(f"alert.{alert.rule}", code=alert.code)]
-    if "note" in alert.details:
-        text = await text_of_note(turn.db, alert.details["note"])
-        lines.append(words("alert.text", text=shortened(text, LONGEST_QUOTE)))
-    return "\n".join(lines)
 
 
 async def _adherence(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:

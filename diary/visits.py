@@ -126,14 +126,14 @@ async def _save(
 
 
 def _visit(protocol: Protocol, visit: str) -> Visit:
-    found = next((planned for planned in protocol.visit if planned.id == visit), None)
+    found = protocol.visit_of(visit)
     if found is None:
         raise UnknownCodeError(f"The protocol has no visit {visit}.")
     return found
 
 
 def _check_measures(protocol: Protocol, planned: Visit, measured: Mapping[str, float]) -> None:
-    measures, at = {measure.id: measure for measure in protocol.measure}, planned.name.in_language("en")
+    at = planned.name.in_language("en")
     if not measured:
         raise WrongCallError(
             "A visit has something that was measured; write at least one value.", "nothing-measured"
@@ -142,11 +142,11 @@ def _check_measures(protocol: Protocol, planned: Visit, measured: Mapping[str, f
         if name not in planned.measures:
             says = f"{name} is not measured at {at}."
             raise WrongCallError(says, "not-measured", measure=name, visit=planned.name)
-        _check_value(measures[name], value)
-    for name in planned.measures:
-        if name not in measured and (required := measures[name].require) and required.at == planned.id:
-            says = f"{measures[name].name.in_language('en')} must be measured at {at}."
-            raise WrongCallError(says, "must-be-measured", measure=measures[name].name, visit=planned.name)
+        _check_value(protocol.measure_of(name), value)
+    for measure in map(protocol.measure_of, planned.measures):
+        if measure.id not in measured and measure.require and measure.require.at == planned.id:
+            says = f"{measure.name.in_language('en')} must be measured at {at}."
+            raise WrongCallError(says, "must-be-measured", measure=measure.name, visit=planned.name)
 
 
 def _check_value(measure: Measure, value: float) -> None:

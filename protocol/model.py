@@ -220,6 +220,10 @@ class Protocol(_Part):
                 return measure
         raise KeyError(measure_id)
 
+    def visit_of(self, visit_id: str) -> Visit | None:
+        """Find a visit; None where there is none."""
+        return next((visit for visit in self.visit if visit.id == visit_id), None)
+
     def movable_items(self) -> dict[str, Item]:
         """The items whose time the patient may choose, by id; the same id in two phases is one choice."""
         return {item.id: item for _, item in self.items() if item.patient_may_choose}

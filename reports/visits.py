@@ -138,7 +138,8 @@ async def visits_of(db: Database, code: str, scope: frozenset[int] | None, now: 
 
 
 def _line(protocol: Protocol, planned: VisitDate, saved: list[VisitRow], today: date) -> VisitLine:
-    visit = next(one for one in protocol.visit if one.id == planned.visit)
+    visit = protocol.visit_of(planned.visit)
+    assert visit is not None  # `visit_dates` goes through the protocol's own
     measures = tuple(protocol.measure_of(name) for name in visit.measures)
     history = [row for row in saved if row.visit == visit.id]
     held = history[-1] if history else None
