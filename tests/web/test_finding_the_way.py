@@ -4,20 +4,10 @@ import re
 
 import pytest
 
-from tests.cast import Stage, cairo
+from tests.cast import cairo
 from tests.web.desk import words_of
 
 BACK = re.compile(r'name="back" value="([^"]*)"')
-
-
-@pytest.fixture
-async def amina(stage: Stage):
-    return await stage.joined()
-
-
-@pytest.fixture
-async def nour(desk, amina):
-    return await desk.member("nour")
 
 
 async def test_an_exact_code_in_any_case_leads_to_the_patient_at_once(stage, nour):

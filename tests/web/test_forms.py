@@ -266,15 +266,6 @@ async def test_what_was_saved_before_is_told_in_the_names_and_units_of_the_langu
     assert " deg" not in page
 
 
-async def test_a_comment_sent_twice_is_one_and_a_monitor_may_write_it(stage, desk, amina):
-    mona = await desk.member("mona", "monitor")
-    for _ in range(2):
-        answer = await mona.sends("/patients/P-001", text="Source checked.\nFine.", form="f-1")
-        assert answer.status_code == 303
-    assert await rows(stage, tables.comments, "text") == [("Source checked.\nFine.",)]
-    assert "Source checked." in await mona.sees("/patients/P-001")
-
-
 async def test_alerts_are_taken_and_done_with_and_without_a_script(stage, desk, amina, nour):
     alert = await stage.alert(amina, "<b>dizzy</b> since noon")
     page = (await nour.client.get("/")).text

@@ -4,25 +4,13 @@ import re
 from datetime import timedelta
 from html import unescape
 
-import pytest
-
 from diary import SYSTEM, PatientStatus
 from diary.alerts import raise_alert
 from diary.enrolment import change_status
 from storage import service
 from storage.audit import Audit, write_audit
-from tests.cast import T0, Stage
+from tests.cast import T0
 from tests.web.desk import words_of
-
-
-@pytest.fixture
-async def amina(stage: Stage):
-    return await stage.joined()
-
-
-@pytest.fixture
-async def nour(desk, amina):
-    return await desk.member("nour")
 
 
 async def call(stage, patient, rule):
