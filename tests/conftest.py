@@ -6,14 +6,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 
-from diary import Database, Keys
+from diary import Database, Keys, signing_in
 from tests.cast import Stage
 
 # The same examples in every run: a property that fails here fails everywhere.
 settings.register_profile("daybook", derandomize=True, deadline=None, database=None)
 settings.load_profile("daybook")
+
+# Argon2 takes its time on purpose; what the product takes is held by tests/diary/test_signing_in.py.
+HASHER = signing_in._HASHER
+signing_in._HASHER = PasswordHasher(time_cost=1, memory_cost=16, parallelism=1)
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 

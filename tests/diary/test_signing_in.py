@@ -2,10 +2,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type
 from sqlalchemy import select
 
-from diary import SYSTEM, Actor
+from diary import SYSTEM, Actor, signing_in
 from diary.signing_in import (
     IDLE,
     LINK_LASTS,
@@ -26,6 +26,7 @@ from diary.team import add_site, add_staff, disable_staff, id_of_staff
 from protocol.errors import NotAllowedError, SignInError, UnknownCodeError
 from storage import tables
 from tests.cast import T0, Stage
+from tests.conftest import HASHER
 
 GOOD = "winter on the Nile"
 MINUTE = timedelta(minutes=1)
@@ -233,8 +234,14 @@ async def test_a_passphrase_kept_in_an_older_way_is_kept_in_todays(stage: Stage,
         await conn.execute(tables.staff.update().values(passphrase=weak))
     assert await enter(stage, nour)
     kept = (await row_of(stage, tables.staff)).passphrase
-    assert not PasswordHasher().check_needs_rehash(kept)
+    assert kept != weak
+    assert not signing_in._HASHER.check_needs_rehash(kept)
     assert await enter(stage, nour)
+
+
+def test_a_passphrase_is_hashed_as_the_field_asks_for():
+    """OWASP's password storage cheat sheet: argon2id with at least 46 MiB and one turn, or more turns."""
+    assert (HASHER.type, HASHER.memory_cost >= 46 * 1024, HASHER.time_cost >= 1) == (Type.ID, True, True)
 
 
 async def used(stage, token, now):
