@@ -130,7 +130,8 @@ class _Rows:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         with sqlite3.connect(path) as source:
             shape = source.execute(
-                "SELECT sql FROM sqlite_master WHERE tbl_name = 'slots' AND sql IS NOT NULL ORDER BY rootpage"
+                "SELECT sql FROM sqlite_master WHERE tbl_name = 'slots' AND type IN ('table', 'index')"
+                " AND sql IS NOT NULL ORDER BY rootpage"
             ).fetchall()
             self._rows = source.execute(f"SELECT {_COLUMNS} FROM slots WHERE patient_id = 1").fetchall()
         source.close()
