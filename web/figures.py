@@ -8,7 +8,7 @@ from diary.protocols import newest_protocol
 from diary.roles import Act
 from diary.team import sites_of
 from protocol.errors import UnknownCodeError
-from reports.adherence import By
+from reports.adherence import By, Figures
 from reports.alerts import alert_load
 from reports.health import outages
 from reports.site import adherence_page
@@ -33,7 +33,8 @@ async def _adherence(asked: Asked) -> Response:
     names |= {item.id: item.name.in_language(language) for _, item in protocol.items()}
     return asked.page(
         "adherence.html",
-        rows=found.rows,
+        # Weeks that nobody has reached yet say nothing; a phase to come says that it is to come.
+        rows=[row for row in found.rows if by is not By.WEEK or row.figures != Figures()],
         page=found.page,
         pages=found.pages,
         whole=found.whole,

@@ -4,6 +4,7 @@ The items are those of OWASP ASVS 5.0: cookies 3.3, cross-site requests 3.5, hea
 """
 
 import base64
+import secrets
 from collections import deque
 from collections.abc import Mapping, MutableMapping
 from datetime import datetime, timedelta
@@ -86,17 +87,28 @@ class TooOften:
 
 
 def csrf_of(keys: Keys, session: str) -> str:
-    """What the forms of a session carry: nobody who cannot read them can make it."""
-    return base64.urlsafe_b64encode(keys.sign(f"form:{session}")).decode()
+    """What the forms of a session carry: nobody who cannot read them can make it.
+
+    Each page has it under another mask: pages are compressed, and the length of one that shows what somebody typed
+    would tell, try by try, a value that is always the same (BREACH).
+    """
+    signature = keys.sign(f"form:{session}")
+    mask = secrets.token_bytes(len(signature))
+    return base64.urlsafe_b64encode(mask + _masked(signature, mask)).decode()
 
 
 def is_csrf(keys: Keys, session: str, given: str) -> bool:
     """Tell whether a form belongs to this session."""
     try:
-        signature = base64.urlsafe_b64decode(given.encode("ascii"))
+        raw = base64.urlsafe_b64decode(given.encode("ascii"))
     except ValueError:
         return False
-    return len(signature) == len(keys.sign("")) and keys.signed(f"form:{session}", signature)
+    size = len(keys.sign(""))
+    return len(raw) == 2 * size and keys.signed(f"form:{session}", _masked(raw[size:], raw[:size]))
+
+
+def _masked(value: bytes, mask: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(value, mask, strict=True))
 
 
 def comes_from_here(request: Request, pages_url: str | None) -> bool:

@@ -330,3 +330,13 @@ async def test_what_was_refused_stands_in_the_log_without_a_code_or_a_token(desk
     assert "/patients/{code}" in told
     for secret in ("P-404", "P-001", "no-such-token", "forged"):
         assert secret not in told
+
+
+async def test_the_token_of_the_forms_is_another_one_on_each_page_and_each_is_good(desk, nour):
+    member = await desk.signed_in("nour")
+    tokens = {await member.csrf() for _ in range(3)}
+    assert len(tokens) == 3
+    for token in tokens:
+        assert (await member.sends("/patients/P-404/pause", csrf=token, reason="r")).status_code == 404
+    for forged in ("", "====", min(tokens)[:-4], max(tokens)[:40] + min(tokens)[40:]):
+        assert (await member.sends("/patients/P-404/pause", csrf=forged, reason="r")).status_code == 403
