@@ -16,7 +16,7 @@ from protocol.values import parse_wall
 from web.asked import Asked
 from web.numbers import ID_DIGITS, number_of
 from web.pages import Page
-from web.refusals import NotSureError, NotUnderstoodError, said
+from web.refusals import Doubt, NotSureError, NotUnderstoodError, said
 from web.words import day
 
 Shown: TypeAlias = Mapping[str, Any]
@@ -48,9 +48,9 @@ class Form:
             return await self.do(asked, shown)
         except UnknownCodeError:
             raise
-        except NotSureError as doubt:
-            status = HTTPStatus.UNPROCESSABLE_ENTITY
-            return asked.page(self.template, status=status, problem=None, doubt=doubt, **await self.shown(asked))
+        except NotSureError as unsure:
+            status, shown = HTTPStatus.UNPROCESSABLE_ENTITY, await self.shown(asked)
+            return asked.page(self.template, status=status, problem=None, doubts=unsure.doubts, **shown)
         except DaybookError as error:
             status = HTTPStatus.CONFLICT if isinstance(error, ConflictError) else HTTPStatus.UNPROCESSABLE_ENTITY
             # What holds now is read again: after a conflict it is not what the form began with.
@@ -103,8 +103,8 @@ def id_in(asked: Asked, name: str) -> int:
 
 def ask_first(asked: Asked, effects: Sequence[str], *, about: str) -> None:
     """Show what would follow before it is done; a yes is good only for what it was said to."""
-    if effects and asked.typed("sure") != about:
-        raise NotSureError(effects, about)
+    if effects and about not in asked.ticked("meant"):
+        raise NotSureError([Doubt(about, effects, asked.words("doubt.yes"))])
 
 
 def strange_day(asked: Asked, start: date, *, zone: str) -> list[str]:

@@ -104,7 +104,7 @@ class Door:
             answered = await self._answer(page, self._asked(request, session, readable=page.get is not None))
             if answered.status_code in _REFUSED:
                 # The address as it is written down, not as it was asked: it would name a patient.
-                told = {"page": page.path, "method": request.method, "status": answered.status_code}
+                told = {"page": page.path, "method": request.method, "status": int(answered.status_code)}
                 log.warning("page_refused", staff=session.member.id, **told)
             return self._marked(answered, session) if session.unmarked else answered
 

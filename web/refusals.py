@@ -1,6 +1,7 @@
 """What the pages say when something is refused, in the language of whoever asked."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from protocol.errors import ConflictError, DaybookError, WrongCallError
@@ -23,13 +24,21 @@ class MeanwhileError(ConflictError):
         super().__init__(key, key)
 
 
-class NotSureError(Exception):
-    """What would follow is shown first, and a yes to it is asked for; `about` is what the yes is to."""
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What would follow, in sentences, and the yes to it; `key` is what the yes is to."""
 
-    def __init__(self, effects: Sequence[str], about: str) -> None:
-        self.effects = effects
-        self.about = about
-        super().__init__(about)
+    key: str
+    sentences: Sequence[str]
+    yes: str
+
+
+class NotSureError(Exception):
+    """What would follow is shown first, and done once the box of each doubt is ticked."""
+
+    def __init__(self, doubts: Sequence[Doubt]) -> None:
+        self.doubts = doubts
+        super().__init__()
 
 
 def said(words: Words, error: DaybookError) -> str:

@@ -1,12 +1,11 @@
 """Clinic days: which are due, and a form for what is measured there."""
 
-from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Final
 
 from starlette.responses import Response
 
-from diary.doubts import Below, Doubt
+from diary import doubts
+from diary.doubts import Below
 from diary.roles import Act
 from diary.visits import record_visit
 from protocol.errors import UnknownCodeError
@@ -15,7 +14,7 @@ from reports.visits import VisitLine, counted, visits_due, visits_of
 from web.asked import Asked
 from web.forms import Form, Shown, day_in, id_in, needed
 from web.pages import Page
-from web.refusals import NotUnderstoodError
+from web.refusals import Doubt, NotSureError, NotUnderstoodError
 from web.words import Words
 
 _DAYS_AHEAD: Final = 28
@@ -39,7 +38,6 @@ async def _visit(asked: Asked) -> Shown:
         "visit": visit,
         "values": {one.measure: one.shown for one in visit.measured},
         "needed": {one.id: one.require.min for one in visit.measures if one.require and one.require.at == name},
-        "doubts": (),
     }
 
 
@@ -62,9 +60,7 @@ async def _enter(asked: Asked, shown: Shown) -> Response:
         meant=asked.ticked("meant"),
     )
     if done.doubts:
-        doubts = {"doubts": _doubts(asked, done.doubts)}
-        status = HTTPStatus.UNPROCESSABLE_ENTITY
-        return asked.page("act_visit.html", status=status, problem=None, **{**shown, **doubts})
+        raise NotSureError([_doubt(asked, doubt) for doubt in done.doubts])
     differs = await _differs(asked, code, visit)
     return asked.go(
         f"/patients/{code}", done="stopped" if done.stopped_because else "differs" if differs else "visit"
@@ -77,20 +73,15 @@ async def _differs(asked: Asked, code: str, visit: VisitLine) -> bool:
     return any(one.flagged and one.visit == visit.visit for one in shares)
 
 
-def _doubts(asked: Asked, doubts: Sequence[Doubt]) -> list[tuple[str, str, str]]:
-    """Each doubt's key, what it is, and what is said with it."""
+def _doubt(asked: Asked, doubt: doubts.Doubt) -> Doubt:
     words, language = asked.words, asked.words.language
-    found = []
-    for doubt in doubts:
-        if isinstance(doubt, Below):
-            found.append((doubt.key, low_value(words, doubt), words("doubt.below")))
-            continue
-        days = {"held": doubt.held_on, "planned": doubt.planned, "nearer": doubt.other_on}
-        shown = {name: words.date(day, today=asked.today) for name, day in days.items()}
-        visit, other = doubt.visit.name.in_language(language), doubt.other.name.in_language(language)
-        sentence = words("doubt.nearer", visit=visit, other=other, **shown)
-        found.append((doubt.key, sentence, words("doubt.day", visit=visit)))
-    return found
+    if isinstance(doubt, Below):
+        return Doubt(doubt.key, [low_value(words, doubt)], words("doubt.below"))
+    days = {"held": doubt.held_on, "planned": doubt.planned, "nearer": doubt.other_on}
+    shown = {name: words.date(day, today=asked.today) for name, day in days.items()}
+    visit, other = doubt.visit.name.in_language(language), doubt.other.name.in_language(language)
+    sentence = words("doubt.nearer", visit=visit, other=other, **shown)
+    return Doubt(doubt.key, [sentence], words("doubt.day", visit=visit))
 
 
 def low_value(words: Words, low: Below) -> str:

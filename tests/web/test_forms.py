@@ -56,9 +56,9 @@ async def test_a_phase_is_moved_when_its_effect_was_seen(stage, nour, phase, sta
     asked = await nour.sends("/patients/P-001/move", **form)
     assert (asked.status_code, said in words_of(asked.text), 'value="a holiday"' in asked.text) == (422, True, True)
     assert await trail(stage, "move phase") == []
-    other = await nour.sends("/patients/P-001/move", **form, sure="oral 2026-12-09")
+    other = await nour.sends("/patients/P-001/move", **form, meant="oral 2026-12-09")
     assert other.status_code == 422  # a yes to something else
-    sure = await nour.sends("/patients/P-001/move", **form, sure=f"{phase} {start}")
+    sure = await nour.sends("/patients/P-001/move", **form, meant=f"{phase} {start}")
     assert sure.status_code == 303
     assert await trail(stage, "move phase") == [("staff", "a holiday")]
 
@@ -75,9 +75,9 @@ async def test_a_patient_with_a_strange_first_day_is_added_when_it_was_seen(stag
     new = {"code": "P-007", "site": "main", "start": start, "language": "en", "zone": ""}
     asked = await nour.sends("/patients/new", **new)
     assert (asked.status_code, said in words_of(asked.text), f'value="{start}"' in asked.text) == (422, True, True)
-    assert f'name="sure" value="{start}"' in asked.text
+    assert f'name="meant" value="{start}"' in asked.text
     await nour.sees("/patients/P-007", 404)
-    assert (await nour.sends("/patients/new", **new, sure=start)).status_code == 303
+    assert (await nour.sends("/patients/new", **new, meant=start)).status_code == 303
 
 
 async def test_nothing_is_planned_for_somebody_who_has_left(stage, nour):

@@ -1,5 +1,6 @@
 """Every address of the pages, for every role, at an own and at a foreign site: as the table of roles says."""
 
+import re
 from itertools import product
 
 import pytest
@@ -104,5 +105,5 @@ async def test_a_patient_page_is_the_same_whether_the_patient_is_elsewhere_or_no
     texts = set()
     for code in (FOREIGN, "P-404"):
         answer = await member.client.get(f"/patients/{code}")
-        texts.add(answer.text.replace(code, "CODE"))
+        texts.add(re.sub(r'name="csrf" value="[^"]+"', "", answer.text).replace(code, "CODE"))
     assert len(texts) == 1

@@ -11,7 +11,7 @@ from tests.web.desk import rows, trail, words_of
 
 async def test_a_phase_is_moved_once_however_often_the_form_is_sent(stage, nour):
     form = {"phase": "oral", "start": "2026-12-10", "reason": "a holiday", "was-oral": "2026-12-08"}
-    form |= {"sure": "oral 2026-12-10"}
+    form |= {"meant": "oral 2026-12-10"}
     for _ in range(3):
         assert (await nour.sends("/patients/P-001/move", **form)).status_code == 303
     assert await trail(stage, "move phase") == [("staff", "a holiday")]
@@ -20,14 +20,14 @@ async def test_a_phase_is_moved_once_however_often_the_form_is_sent(stage, nour)
 async def test_of_two_who_move_the_same_phase_the_second_is_told_and_nothing_is_lost(stage, desk, nour):
     omar = await desk.member("omar")
     was = {"phase": "oral", "was-oral": "2026-12-08"}
-    first = {**was, "start": "2026-12-10", "reason": "r", "sure": "oral 2026-12-10"}
+    first = {**was, "start": "2026-12-10", "reason": "r", "meant": "oral 2026-12-10"}
     assert (await nour.sends("/patients/P-001/move", **first)).status_code == 303
     second = await omar.sends("/patients/P-001/move", start="2026-12-12", reason="their words", **was)
     assert second.status_code == 409
     assert "Somebody else changed this in the meantime" in words_of(second.text)
     assert 'value="their words"' in second.text
     assert 'name="was-oral" value="2026-12-10"' in second.text  # what holds now, to be sent upon
-    now = {"phase": "oral", "was-oral": "2026-12-10", "sure": "oral 2026-12-12"}
+    now = {"phase": "oral", "was-oral": "2026-12-10", "meant": "oral 2026-12-12"}
     assert (await omar.sends("/patients/P-001/move", start="2026-12-12", reason="r", **now)).status_code == 303
 
 
@@ -45,7 +45,7 @@ async def test_of_two_who_send_at_the_same_moment_one_is_told(stage, desk, nour)
         field, values = wanted
         both = zip((nour, omar), tokens, values, strict=True)
         sent = (
-            member.sends(f"/patients/P-001/{path}", csrf=csrf, **{**same, field: value}, sure=f"oral {value}")
+            member.sends(f"/patients/P-001/{path}", csrf=csrf, **{**same, field: value}, meant=f"oral {value}")
             for member, csrf, value in both
         )
         assert sorted(answer.status_code for answer in await asyncio.gather(*sent)) == [303, 409]
