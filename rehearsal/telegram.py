@@ -160,11 +160,15 @@ class Telegram:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         calm_since, done = loop.time(), self._done
-        while loop.time() - calm_since < settle_seconds:
+        while True:
             await self.bell.wait(0.002)
+            # The time is read once for each look: between two readings a busy machine may let seconds pass.
+            now = loop.time()
             if self._done != done or self._busy() or not idle():
-                calm_since, done = loop.time(), self._done
-            if loop.time() > until:
+                calm_since, done = now, self._done
+            elif now - calm_since >= settle_seconds:
+                return
+            if now > until:
                 raise AssertionError(f"not quiet after {seconds} s: {self._busy() or 'idle() says no'}")
 
     def _busy(self) -> str:

@@ -49,7 +49,7 @@ async def test_what_cannot_be_read_is_said_and_what_was_typed_stays(desk, wrong,
 
 @pytest.mark.parametrize(
     ("phase", "start", "said"),
-    [("iv", "2020-01-01", "is past"), ("oral", "2026-12-10", "begins on")],
+    [("iv", "2020-01-01", "is past"), ("oral", "2026-12-10", "will begin on")],
 )
 async def test_a_phase_is_moved_when_its_effect_was_seen(stage, nour, phase, start, said):
     form = {"phase": phase, "start": start, "reason": "a holiday"}
@@ -66,7 +66,7 @@ async def test_a_phase_is_moved_when_its_effect_was_seen(stage, nour, phase, sta
 async def test_a_move_that_cuts_a_phase_short_says_by_how_much(nour):
     form = {"phase": "oral", "start": "2026-11-26", "reason": "r", "was-oral": "2026-12-08"}
     asked = await nour.sends("/patients/P-001/move", **form)
-    assert "becomes shorter: 2 days in place of 14" in words_of(asked.text)
+    assert "will be shorter: 2 days in place of 14" in words_of(asked.text)
 
 
 @pytest.mark.parametrize(("start", "said"), [("2020-01-01", "is past"), ("2090-01-01", "more than a year away")])
