@@ -18,7 +18,7 @@ from argon2.exceptions import VerifyMismatchError
 from diary.roles import actor_in
 from diary.team import member_for
 from protocol.errors import SignInError, UnknownCodeError
-from storage import people, sends, sign_ins
+from storage import contacts, people, sends, sign_ins
 from storage.audit import SYSTEM, Actor, Audit, AuditId, write_audit
 from storage.database import Connection, Database
 from storage.people import Proof
@@ -107,8 +107,8 @@ async def _tell_of(
     conn: Connection, member: StaffMember, what: str, *, actor: Actor, audit: AuditId, now: datetime
 ) -> None:
     """Tell a member in their own chat what somebody else did about their way in: nobody signs in as them unseen."""
-    if (actor.kind, actor.id) == ("staff", member.id):
-        return
+    if (actor.kind, actor.id) == ("staff", member.id) or not await contacts.has_chat(conn, member.id):
+        return  # whoever has yet to join is told by hand
     await sends.add_notice(
         conn,
         staff_id=member.id,

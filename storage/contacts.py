@@ -80,6 +80,12 @@ async def contact_of_patient(conn: Connection, patient_id: int) -> Contact | Non
     return await _contact(conn, _BY_PATIENT, patient_id=patient_id)
 
 
+async def has_chat(conn: Connection, staff_id: int) -> bool:
+    """Tell whether a staff member has joined by a chat."""
+    t = tables.contacts
+    return (await conn.execute(select(t.c.id).where(t.c.staff_id == staff_id))).first() is not None
+
+
 async def _contact(conn: Connection, question: Any, **which: Any) -> Contact | None:
     found = (await conn.execute(question, which)).one_or_none()
     return Contact.of(found) if found else None

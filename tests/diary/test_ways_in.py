@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from diary import SYSTEM, Actor
+from diary.joining import join
 from diary.signing_in import (
     WRONG_TRIES,
     change_passphrase,
@@ -14,8 +15,9 @@ from diary.signing_in import (
     reset_passphrase,
     session_of,
 )
+from diary.team import add_staff, id_of_staff
 from storage import tables
-from tests.cast import T0, Stage
+from tests.cast import BOT, NOUR_CHAT, T0, Stage
 from tests.diary.test_signing_in import GOOD, enter, trail, why
 
 NEW = "summer on the Nile"
@@ -41,6 +43,16 @@ async def test_a_member_hears_of_a_reset_and_of_a_link_that_somebody_else_made(s
     await enter(stage, nour)
     await reset_passphrase(stage.db, code="nour", actor=SYSTEM, reason="forgotten", now=T0)
     assert await told(stage) == [(nour, "link"), (nour, "reset")]
+
+
+async def test_whoever_has_no_chat_yet_does_not_find_such_news_when_they_join(stage: Stage):
+    invite = await add_staff(
+        stage.db, code="omar", role="monitor", sites=["main"], language="en", actor=SYSTEM, now=T0
+    )
+    omar = await id_of_staff(stage.db, code="omar", actor=SYSTEM)
+    await make_link(stage.db, staff_id=omar, actor=SYSTEM, now=T0)
+    await join(stage.db, bot_id=BOT, chat_id=NOUR_CHAT, token=invite.token, now=T0)
+    assert await told(stage) == []
 
 
 async def test_a_passphrase_is_changed_by_who_knows_it_and_ends_every_other_session(stage: Stage, nour):
