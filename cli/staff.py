@@ -1,6 +1,7 @@
 """`daybook staff`: the study team and what each may see."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -132,27 +133,15 @@ def change(
 ) -> None:
     """Give a staff member another role or other sites, from this moment on."""
     sites, why = [code_of(one) for one in site or []], plain_text("--reason", reason)
-    who = asyncio.run(_change(code_of(code), role, sites, why))
+    who = asyncio.run(_done(change_staff, code_of(code), role=role, sites=sites, reason=why))
     print(f"{who} is {role} now.")
-
-
-async def _change(code: str, role: str, sites: list[str], reason: str) -> str:
-    async with wiring.opened(load_settings()) as db:
-        await change_staff(db, code=code, role=role, sites=sites, actor=SYSTEM, reason=reason, now=wiring.clock())
-        return await _as_written(db, code)
 
 
 @staff.command("readmit")
 def readmit(code: Code, *, reason: Reason) -> None:
     """Let a staff member in again who was shut out; they need a new invite."""
-    who = asyncio.run(_readmit(code_of(code), plain_text("--reason", reason)))
+    who = asyncio.run(_done(readmit_staff, code_of(code), reason=plain_text("--reason", reason)))
     print(f"{who} may come back; `daybook staff invite {who}` makes an invite.")
-
-
-async def _readmit(code: str, reason: str) -> str:
-    async with wiring.opened(load_settings()) as db:
-        await readmit_staff(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())
-        return await _as_written(db, code)
 
 
 @staff.command("disable")
@@ -162,28 +151,18 @@ def disable(
 ) -> None:
     """Shut a staff member out at once, chat, pages and all."""
     why = plain_text("--reason", reason) if reason is not None else None
-    print(f"{asyncio.run(_disable(code_of(code), why))} is shut out.")
+    print(f"{asyncio.run(_done(disable_staff, code_of(code), reason=why))} is shut out.")
 
 
-async def _disable(code: str, reason: str | None) -> str:
+async def _done(verb: Callable[..., Awaitable[None]], code: str, **how: Any) -> str:
+    """Do something about a member and give their code as it was written."""
     async with wiring.opened(load_settings()) as db:
-        await disable_staff(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())
-        return await _as_written(db, code)
-
-
-async def _as_written(db: Database, code: str) -> str:
-    """The code as it was given, however it was typed now."""
-    return await code_of_staff(db, await id_of_staff(db, code=code, actor=SYSTEM))
+        await verb(db, code=code, actor=SYSTEM, now=wiring.clock(), **how)
+        return await code_of_staff(db, await id_of_staff(db, code=code, actor=SYSTEM))
 
 
 @staff.command("reset")
 def reset(code: Code, *, reason: Reason) -> None:
     """Forget a staff member's passphrase and end their sessions; with the next link they choose a new one."""
-    who = asyncio.run(_reset(code_of(code), plain_text("--reason", reason)))
+    who = asyncio.run(_done(reset_passphrase, code_of(code), reason=plain_text("--reason", reason)))
     print(f"{who} has no passphrase now; `daybook staff invite` makes a link to choose one with.")
-
-
-async def _reset(code: str, reason: str) -> str:
-    async with wiring.opened(load_settings()) as db:
-        await reset_passphrase(db, code=code, actor=SYSTEM, reason=reason, now=wiring.clock())
-        return await _as_written(db, code)

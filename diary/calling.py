@@ -27,14 +27,17 @@ async def tell(
     """Ask for a notice of an alert to those who are told first, or of a side effect to everybody it concerns."""
     everybody = await people.staff_to_tell(conn, patient.site_id, TOLD)
     first = everybody if is_urgent(rule) else await _first(conn, patient.site_id, everybody)
-    about = {"alert": alert_id, "rule": rule, "code": patient.code, **details}
-    await _add_notices(conn, first, about, now=now)
+    await _add_notices(conn, first, _about(alert_id, rule, patient.code, details), now=now)
 
 
 async def tell_newcomer(conn: Connection, member: StaffMember, alert: Alert, *, now: datetime) -> None:
     """Ask for a notice of an open alert to a member; whoever was told of it before is not told twice."""
-    about = {"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details}
-    await _add_notices(conn, [member], about, now=now)
+    await _add_notices(conn, [member], _about(alert.id, alert.rule, alert.code, alert.details), now=now)
+
+
+def _about(alert_id: int, rule: str, code: str, details: Mapping[str, Any]) -> dict[str, Any]:
+    """What a notice has to say of an alert."""
+    return {"alert": alert_id, "rule": rule, "code": code, **details}
 
 
 def is_urgent(rule: str) -> bool:
@@ -124,7 +127,7 @@ async def _remind(conn: Connection, alert: UntakenAlert, *, now: datetime) -> bo
     )
     if not await alerts.note_reminder(conn, alert.id, at=now, audit=audit):
         return False  # somebody has taken it since
-    about = {"alert": alert.id, "rule": alert.rule, "code": alert.code, **alert.details, "reminder": True}
+    about = {**_about(alert.id, alert.rule, alert.code, alert.details), "reminder": True}
     await _add_notices(conn, await _next(conn, alert), about, now=now)
     return True
 

@@ -12,8 +12,8 @@ from storage.database import Connection, Database
 from storage.records import Slot
 
 _REASK_LASTS = timedelta(hours=2)
-# Telegram keeps a tap for 150 s: an answer to what was asked so shortly before the end is on its way to us.
 _TALLIED_AT_ONCE, _TALLY_LASTS = 100, timedelta(days=1)
+# Telegram keeps a tap for 150 s: an answer to what was asked so shortly before the end is on its way to us.
 _STILL_HEARD = timedelta(seconds=150)
 
 

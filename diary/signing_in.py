@@ -84,7 +84,11 @@ class _Holder:
         return self.proof.passphrase is None
 
     def is_locked(self, now: datetime) -> bool:
-        return self.proof.locked_until is not None and now < self.proof.locked_until
+        return _is_locked(self.proof, now)
+
+
+def _is_locked(proof: Proof, now: datetime) -> bool:
+    return proof.locked_until is not None and now < proof.locked_until
 
 
 async def make_link(db: Database, *, staff_id: int, actor: Actor, now: datetime) -> SignInLink:
@@ -286,14 +290,13 @@ async def change_passphrase(
     async with db.read() as conn:
         proof = await people.proof_of(conn, member.id)
     proved = await asyncio.to_thread(_proved, _normal(passphrase), proof.passphrase)
-    kept = await asyncio.to_thread(_HASHER.hash, typed)
+    kept = await asyncio.to_thread(_HASHER.hash, typed) if proved is not None else None
     async with db.write() as conn:
         now_held = await people.proof_of(conn, member.id)
-        if now_held.locked_until is not None and now < now_held.locked_until:
+        if _is_locked(now_held, now):
             raise SignInError("locked")
-        right = proved is not None and now_held.passphrase == proof.passphrase
         actor = Actor("staff", member.id)
-        if right:
+        if kept is not None and now_held.passphrase == proof.passphrase:
             audit = await write_audit(conn, Audit(now, actor, "change passphrase"))
             await people.keep_passphrase(conn, member.id, kept, audit=audit)
             await sign_ins.shut_out(conn, member.id, at=now, audit=audit, but=session_id)

@@ -60,8 +60,7 @@ async def add_staff(
     check_no_page(code)
     _check_role(role, sites)
     async with db.write() as conn:
-        clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
-        _allow_for(actor, frozenset(clinics) or None)
+        clinics = await _clinics(conn, sites, actor)
         if known := await people.staff_by_code(conn, code):
             again = await invite_of_form(db, conn, code=known.code, staff_id=known.id, form=form, now=now)
             bound = await people.site_ids_of(conn, known.id)
@@ -124,8 +123,7 @@ async def change_staff(
     _check_role(role, sites)
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
-        clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
-        _allow_for(actor, frozenset(clinics) or None)
+        clinics = await _clinics(conn, sites, actor)
         bound = await people.site_ids_of(conn, member.id)
         if (member.role, bound) == (role, frozenset(clinics)):
             return
@@ -150,6 +148,13 @@ async def readmit_staff(db: Database, *, code: str, actor: Actor, reason: str, n
         audit = await write_audit(conn, line)
         await people.keep_passphrase(conn, member.id, None, audit=audit)
         await people.readmit_staff(conn, member.id, audit=audit)
+
+
+async def _clinics(conn: Connection, sites: Sequence[str], actor: Actor) -> dict[int, str]:
+    """The codes of these sites by id, for somebody who may bind members to them; none is every site."""
+    clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
+    _allow_for(actor, frozenset(clinics) or None)
+    return clinics
 
 
 def _check_role(role: str, sites: Sequence[str]) -> None:

@@ -40,6 +40,7 @@ from protocol.errors import UnknownCodeError, WrongCallError
 from storage import patients, people
 from storage.counts import Counts, slot_counts
 from storage.database import Connection, Database
+from storage.records import Enrolled
 from storage.tallies import tallied_counts
 
 
@@ -146,11 +147,17 @@ async def adherence(
         if by is not By.PATIENT:
             return [AdherenceRow({by.value: row.key}, figures_of(row)) for row in counts]
         everybody = await patients.everybody(conn, site_ids=site_ids)
+    return rows_of_patients(
+        [who for who in everybody if one in (None, who.id) and (as_of is None or who.added_at <= as_of)], counts
+    )
+
+
+def rows_of_patients(patients_shown: Iterable[Enrolled], counts: Iterable[Counts]) -> list[AdherenceRow]:
+    """A row for each of these patients, also for one of whom nothing is counted yet."""
     figures = {row.key: figures_of(row) for row in counts}
     return [
         AdherenceRow({"site": who.site, "patient": who.code}, figures.get(who.id, Figures()))
-        for who in everybody
-        if one in (None, who.id) and (as_of is None or who.added_at <= as_of)
+        for who in patients_shown
     ]
 
 

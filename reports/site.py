@@ -16,6 +16,7 @@ from reports.adherence import (
     adherence,
     counts_so_far,
     figures_of,
+    rows_of_patients,
     sites_asked_for,
     together,
 )
@@ -120,9 +121,7 @@ async def adherence_page(
         shown = everybody[(page - 1) * _ROWS : page * _ROWS]
         counts = await slot_counts(conn, by="patient", now=now, patient_ids=[who.id for who in shown])
         whole = await counts_so_far(db, conn, By.PHASE, now=now, site_ids=site_ids)
-    figures = {row.key: figures_of(row) for row in counts}
-    rows = [AdherenceRow({"site": who.site, "patient": who.code}, figures.get(who.id, Figures())) for who in shown]
-    return AdherencePage(rows, sum(map(figures_of, whole), start=Figures()), page, pages)
+    return AdherencePage(rows_of_patients(shown, counts), sum(map(figures_of, whole), start=Figures()), page, pages)
 
 
 async def silent(db: Database, scope: frozenset[int] | None, now: datetime) -> list[SilentPatient]:

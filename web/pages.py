@@ -90,7 +90,6 @@ class Door:
 
     def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            token = request.cookies.get(self.cookie, "")
             # Read first: whatever happens from here on, what was typed can be shown again.
             request.state.form = await form_of(request) if request.method == "POST" else FormData()
             try:
@@ -98,7 +97,7 @@ class Door:
             except Exception as error:
                 if not may_pass(error):
                     raise
-                return self._busy(request, token)
+                return self._busy(request)
             if session is None:
                 return self._signed_out(page, request)
             answered = await self._answer(page, self._asked(request, session, readable=page.get is not None))
@@ -110,20 +109,24 @@ class Door:
 
         return answer
 
-    def _is_own(self, request: Request, token: str) -> bool:
+    def _token(self, request: Request) -> str:
+        """The session's token, as the browser sends it."""
+        return request.cookies.get(self.cookie, "")
+
+    def _is_own(self, request: Request) -> bool:
         """Whether a form was sent from these pages, by this session."""
         given = str(request.state.form.get("csrf", ""))
-        return comes_from_here(request, self.pages_url) and is_csrf(self.db.keys, token, given)
+        return comes_from_here(request, self.pages_url) and is_csrf(self.db.keys, self._token(request), given)
 
-    def _busy(self, request: Request, token: str) -> Response:
+    def _busy(self, request: Request) -> Response:
         """The database cannot even say who asks; a form of theirs can be sent again, which asks anew."""
-        own = request.method == "POST" and self._is_own(request, token)
+        own = request.method == "POST" and self._is_own(request)
         return plain_page(
             "busy.html",
             self.words(request),
             status=HTTPStatus.SERVICE_UNAVAILABLE,
             path=request.url.path,
-            csrf=csrf_of(self.db.keys, token),
+            csrf=csrf_of(self.db.keys, self._token(request)),
             fields=fields_of(request.state.form) if own else (),
             again=own,
         )
@@ -175,7 +178,7 @@ class Door:
         return _problem(self._asked(request, session, readable=False), key, status)
 
     async def _session(self, request: Request) -> Session | None:
-        token = request.cookies.get(self.cookie, "")
+        token = self._token(request)
         return await session_of(self.db, token=token, now=self.sessions()) if token else None
 
     def _asked(self, request: Request, session: Session, *, readable: bool) -> Asked:
@@ -187,13 +190,13 @@ class Door:
             actor=session.actor,
             words=self.words(request, session.member.language),
             session_id=session.session_id,
-            csrf=csrf_of(self.db.keys, request.cookies.get(self.cookie, "")),
+            csrf=csrf_of(self.db.keys, self._token(request)),
             readable=readable,
         )
 
     async def _answer(self, page: Page, asked: Asked) -> Response:
         request = asked.request
-        if request.method == "POST" and not self._is_own(request, request.cookies.get(self.cookie, "")):
+        if request.method == "POST" and not self._is_own(request):
             typed = fields_of(asked.form) if comes_from_here(request, self.pages_url) else []
             return _problem(asked, "problem.form", HTTPStatus.FORBIDDEN, typed)
         if not asked.may(page.acts["GET" if request.method == "HEAD" else request.method]):
