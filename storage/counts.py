@@ -1,4 +1,4 @@
-"""Slots counted by state, in groups; what each figure means is in reports/adherence.py."""
+"""Slots counted by state, in groups; what each figure means is in reports/definitions.py."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
