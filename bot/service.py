@@ -29,7 +29,7 @@ from bot.lanes import Lanes
 from bot.request import LeanRequest
 from bot.sender import NoticeSender, NudgeSender, Senders
 from diary import Database
-from diary.alerts import evaluate_everybody
+from diary.alerts import Watch, evaluate_everybody
 from diary.arrivals import Waiting, keep, unfinished
 from diary.calling import ask_for_digests, remind_of_alerts
 from diary.service import beat, last_beat, note_bot, record_outage, tally
@@ -90,6 +90,7 @@ class Service:
         self._poll_seconds = poll_seconds
         self._grace_seconds = grace_seconds
         self._seen = _Seen()
+        self._watch = Watch()
         self._ticking = asyncio.Lock()
         self._ruling = asyncio.Lock()
         self._stopping = False
@@ -216,7 +217,7 @@ class Service:
             await remind_of_alerts(self.db, now=now)
             await ask_for_digests(self.db, now=now)
             if self._seen.rules is None or now - self._seen.rules >= RULES_EVERY:
-                await evaluate_everybody(self.db, now=now, stopped=lambda: self._stopping)
+                await evaluate_everybody(self.db, now=now, watch=self._watch, stopped=lambda: self._stopping)
                 await forget_old_ways(self.db, now=now)
                 self._seen.rules = now
             while not self._stopping and await tally(self.db, now=now):

@@ -1,10 +1,10 @@
 """Calls staff: rules of the protocol over the ledger, each alert once, a notice to everyone it concerns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise, takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -15,12 +15,13 @@ from protocol.errors import UnknownCodeError
 from protocol.lifecycle import PatientStatus
 from protocol.model import Alert as Rule
 from protocol.model import Protocol
-from storage import alerts, contacts, entries, patients, sends
+from storage import alerts, contacts, patients, sends
 from storage import slots as ledger
 from storage.alerts import Alert
 from storage.audit import SYSTEM, Actor, Audit, write_audit
+from storage.closed import ClosedSlot, closed_slots, next_change_at, touched_since
 from storage.database import Connection, Database
-from storage.records import Entry, Patient, Slot
+from storage.records import Patient
 from storage.states import SlotState
 from storage.tables import OWN_SOURCES
 
@@ -28,7 +29,6 @@ log = structlog.get_logger(__name__)
 
 # The rules are looked at every hour; after a break of ours, what came meanwhile is recorded at its end.
 _LATELY = timedelta(days=2)
-_CLOSED = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,11 @@ async def _new_stretches(
 ) -> list[tuple[str, str]]:
     """The rules that hold for a patient and have not called staff for it, each with the key of its stretch."""
     # The whole diary: a stretch is named by its beginning, and one cut off would call anew every day.
-    closed = await ledger.slots_of_patient(conn, patient.id, now=now, states=_CLOSED)
-    slots = [slot for slot in closed if slot.due_at <= now]
-    held = await entries.current_entries(conn, patient.id)
+    slots = await closed_slots(conn, patient.id, now=now)
     return [
         (rule.kind, stretch.key)
         for rule in protocol.alert
-        for stretch in _holds(rule, slots, held, now)
+        for stretch in _holds(rule, slots, now)
         if not await _called_for(conn, patient.id, rule.kind, stretch)
     ]
 
@@ -102,87 +100,129 @@ async def _called_for(conn: Connection, patient_id: int, rule: str, stretch: Str
     return raised_at is not None and since is not None and raised_at >= since
 
 
-async def evaluate_everybody(db: Database, *, now: datetime, stopped: Callable[[], bool] = lambda: False) -> int:
+class Watch:
+    """Knows about whom nothing can have changed since the rules were last held against them.
+
+    What people do has a line in the trail, and what time alone does has an instant; so of a thousand patients a look
+    reads a few. It lives in memory: the first look after a start is at everybody.
+    """
+
+    def __init__(self) -> None:
+        self._line = 0
+        self._again_at: dict[int, datetime | None] = {}
+
+    async def due(self, conn: Connection, everybody: Iterable[Patient], *, now: datetime) -> list[Patient]:
+        """Those to look at now."""
+        touched, self._line = await touched_since(conn, self._line)
+        for patient_id in touched:
+            self._again_at.pop(patient_id, None)
+        return [patient for patient in everybody if self._is_due(patient.id, now)]
+
+    def _is_due(self, patient_id: int, now: datetime) -> bool:
+        again_at = self._again_at.get(patient_id, now)
+        return again_at is not None and again_at <= now
+
+    async def looked(self, db: Database, patient_id: int, *, now: datetime) -> None:
+        """Note that a patient was looked at; whoever was not, or not to the end, is due again."""
+        async with db.read() as conn:
+            self._again_at[patient_id] = await next_change_at(conn, patient_id, now=now)
+
+
+async def evaluate_everybody(
+    db: Database, *, now: datetime, watch: Watch | None = None, stopped: Callable[[], bool] = lambda: False
+) -> int:
     """Hold the rules against every active patient and count the alerts raised; one failing stops no other."""
+    watch = watch or Watch()
     async with db.read() as conn:
-        everybody = await patients.patients(conn)
+        active = [one for one in await patients.patients(conn) if one.status is PatientStatus.ACTIVE]
+        due = await watch.due(conn, active, now=now)
     count = 0
-    for patient in everybody:
-        if patient.status is PatientStatus.ACTIVE and not stopped():
-            try:
-                count += len(await evaluate_rules(db, patient_id=patient.id, now=now))
-            except Exception as error:
-                log.exception("rules_failed", patient_id=patient.id, error=type(error).__name__)
+    for patient in due:
+        if stopped():
+            break
+        try:
+            count += len(await evaluate_rules(db, patient_id=patient.id, now=now))
+            await watch.looked(db, patient.id, now=now)
+        except Exception as error:
+            log.exception("rules_failed", patient_id=patient.id, error=type(error).__name__)
     return count
 
 
-def _holds(rule: Rule, slots: Sequence[Slot], held: Mapping[int, Entry], now: datetime) -> list[Stretch]:
+def _holds(rule: Rule, slots: Sequence[ClosedSlot], now: datetime) -> list[Stretch]:
     """The stretches a rule is true for."""
     match rule.kind:
         case "silent-days":
             # What staff typed in is neither the patient's silence nor the end of it.
             asked = [slot for slot in slots if slot.answered_as != "staff"]
-            return _silent(asked, held, rule.days or 0)
+            return _silent(asked, rule.days or 0)
         case "missed-doses":
-            return _all_missed([slot for slot in slots if slot.kind == "dose"], held, rule.doses or 0)
+            return _all_missed([slot for slot in slots if slot.kind == "dose"], rule.doses or 0)
         case "pain-at-least":
-            return _pain_stays(slots, held, rule.score or 0, rule.days or 0)
+            return _pain_stays(slots, rule.score or 0, rule.days or 0)
         case "pain-jump":
-            return _pain_jumps(slots, held, rule.by or 0, now)
+            return _pain_jumps(slots, rule.by or 0, now)
         case _:
             return []  # side effects and unreachable chats call at once, where they happen
 
 
-def _silent(slots: Sequence[Slot], held: Mapping[int, Entry], days: int) -> list[Stretch]:
+def _silent(asked: Sequence[ClosedSlot], days: int) -> list[Stretch]:
     """Nothing answered on the last `days` days on which something was asked."""
-    asked = [list(group) for _, group in groupby(slots, key=lambda slot: slot.local_date)]
-    last = [slot for day in asked[-days:] for slot in day]
-    if len(asked) < days or any(slot.state != SlotState.MISSED for slot in last):
+    by_day = [list(group) for _, group in groupby(asked, key=lambda slot: slot.local_date)]
+    last = [slot for day in by_day[-days:] for slot in day]
+    if len(by_day) < days or any(slot.state != SlotState.MISSED for slot in last):
         return []
-    return [_missed_at_the_end(slots, held)]
+    return [_missed_at_the_end(asked)]
 
 
-def _all_missed(doses: Sequence[Slot], held: Mapping[int, Entry], count: int) -> list[Stretch]:
+def _all_missed(doses: Sequence[ClosedSlot], count: int) -> list[Stretch]:
     last = doses[-count:]
     if len(last) < count or any(slot.state != SlotState.MISSED for slot in last):
         return []
-    return [_missed_at_the_end(doses, held)]
+    return [_missed_at_the_end(doses)]
 
 
-def _missed_at_the_end(slots: Sequence[Slot], held: Mapping[int, Entry]) -> Stretch:
+def _missed_at_the_end(slots: Sequence[ClosedSlot]) -> Stretch:
     """The run of missed slots at the end, named by its first, so that it is one alert however long it lasts.
 
     An own answer breaks a silence when it comes, which may be after the first slot of the next run was due.
     """
     run = list(takewhile(lambda slot: slot.state == SlotState.MISSED, reversed(slots)))
     first = run[-1]
-    own = (held[slot.id] for slot in slots if slot.id in held)
-    answered = (entry.received_at for entry in own if entry.source in OWN_SOURCES)
+    own = (slot.received_at for slot in slots if slot.source in OWN_SOURCES)
+    answered = (at for at in own if at is not None)
     return Stretch(f"since:{first.item}:{first.local_date}:{first.n}", max([first.due_at, *answered]))
 
 
-def _pain_stays(slots: Sequence[Slot], held: Mapping[int, Entry], score: int, days: int) -> list[Stretch]:
-    rated = _rated(slots, held)
-    by_day = [list(group) for _, group in groupby(rated, key=lambda r: r[0].local_date)]
-    run = list(takewhile(lambda day: max(value for _, value in day) >= score, reversed(by_day)))
+def _pain_stays(slots: Sequence[ClosedSlot], score: int, days: int) -> list[Stretch]:
+    by_day = [list(group) for _, group in groupby(_rated(slots), key=lambda rated: rated.slot.local_date)]
+    run = list(takewhile(lambda day: max(rated.score for rated in day) >= score, reversed(by_day)))
     if len(run) < days:
         return []
-    first = run[-1][0][0]
+    first = run[-1][0].slot
     return [Stretch(f"since:{first.local_date}", first.due_at)]
 
 
-def _pain_jumps(slots: Sequence[Slot], held: Mapping[int, Entry], by: int, now: datetime) -> list[Stretch]:
+def _pain_jumps(slots: Sequence[ClosedSlot], by: int, now: datetime) -> list[Stretch]:
     """Every jump that was recorded lately, for several ratings may come between two looks."""
     return [
         Stretch(f"at:{slot.item}:{slot.local_date}:{slot.n}", None)
-        for (_, before), (slot, score) in pairwise(_rated(slots, held))
-        if score - before >= by and held[slot.id].recorded_at > now - _LATELY
+        for (_, before, _), (slot, score, recorded_at) in pairwise(_rated(slots))
+        if score - before >= by and recorded_at > now - _LATELY
     ]
 
 
-def _rated(slots: Sequence[Slot], held: Mapping[int, Entry]) -> list[tuple[Slot, int]]:
-    pairs = ((slot, held[slot.id].score) for slot in slots if slot.id in held)
-    return [(slot, score) for slot, score in pairs if score is not None]
+class _Rated(NamedTuple):
+    slot: ClosedSlot
+    score: int
+    recorded_at: datetime
+
+
+def _rated(slots: Sequence[ClosedSlot]) -> list[_Rated]:
+    return [
+        _Rated(slot, slot.score, slot.recorded_at)
+        for slot in slots
+        if slot.score is not None and slot.recorded_at is not None
+    ]
 
 
 async def note_unreachable(db: Database, *, contact_id: int, reachable: str, now: datetime) -> None:

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from protocol.errors import SealError, SettingsError
 
-_KEY_BYTES = 32
-_NONCE_BYTES = 12
+KEY_BYTES = 32
+NONCE_BYTES = 12
 ID_BYTES = 4
 # The least part of a signature that still proves something: it cannot be guessed at the pace of a chat.
 _SIGNATURE_BYTES = 8
@@ -28,7 +28,7 @@ _SIGNATURE_BYTES = 8
 
 def new_secret_key() -> str:
     """A fresh deployment key: 32 random bytes in base64."""
-    return base64.b64encode(os.urandom(_KEY_BYTES)).decode()
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 class Keys:
@@ -45,7 +45,11 @@ class Keys:
 
     def seal_bytes(self, plain: bytes, *, context: str) -> bytes:
         """Encrypt bytes as they are."""
-        return self._keys[0].seal(plain, context.encode())
+        return self._keys[0].seal(plain, context.encode(), self._nonce())
+
+    def _nonce(self) -> bytes:
+        """What no two values may be sealed with under one key."""
+        return os.urandom(NONCE_BYTES)
 
     def open(self, sealed: bytes, *, context: str) -> Any:
         """Decrypt a document; raises SealError where no key fits or it was changed."""
@@ -85,12 +89,11 @@ class _Key:
         self._aead = AESGCM(_derived(secret, b"seal"))
         self._hmac = _derived(secret, b"lookup")
 
-    def seal(self, plain: bytes, context: bytes) -> bytes:
-        nonce = os.urandom(_NONCE_BYTES)
+    def seal(self, plain: bytes, context: bytes, nonce: bytes) -> bytes:
         return self.id + nonce + self._aead.encrypt(nonce, plain, self.id + context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
-        nonce, body = sealed[ID_BYTES : ID_BYTES + _NONCE_BYTES], sealed[ID_BYTES + _NONCE_BYTES :]
+        nonce, body = sealed[ID_BYTES : ID_BYTES + NONCE_BYTES], sealed[ID_BYTES + NONCE_BYTES :]
         try:
             return self._aead.decrypt(nonce, body, self.id + context)
         except (InvalidTag, ValueError):  # ValueError where so little is left that there is no nonce
@@ -101,7 +104,7 @@ class _Key:
 
 
 def _derived(secret: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=b"daybook " + purpose).derive(secret)
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"daybook " + purpose).derive(secret)
 
 
 def _decoded(key: str) -> bytes:
@@ -109,7 +112,7 @@ def _decoded(key: str) -> bytes:
         secret = base64.b64decode(key.strip(), validate=True)
     except ValueError:  # not base64, or not even ASCII
         secret = b""
-    if len(secret) != _KEY_BYTES:
+    if len(secret) != KEY_BYTES:
         raise SettingsError(
             "DAYBOOK_SECRET_KEY must be 32 bytes in base64; take its line out of .env and run `daybook init`, "
             "or make a key with: head -c 32 /dev/urandom | base64"

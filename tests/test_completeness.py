@@ -43,7 +43,7 @@ def test_a_rule_that_nobody_evaluates_is_one_that_calls_at_once():
     assert set(takes) == set(kinds)
     for kind in kinds:
         rule = Alert(kind=kind, **{name: numbers[name] for name in takes[kind]})
-        assert _holds(rule, [], {}, T0) == []  # with an empty ledger no rule holds, and none raises
+        assert _holds(rule, [], T0) == []  # with an empty ledger no rule holds, and none raises
 
 
 def test_the_table_of_slots_takes_every_kind_of_item():
