@@ -7,7 +7,7 @@ NORMAL loses the last commits at a power cut, and those are answers that patient
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -34,7 +34,6 @@ Connection = AsyncConnection
 
 _BUSY_SECONDS = 10.0
 _READERS = 4
-_READER_SETTINGS = {"query_only": "ON", "foreign_keys": "ON"}
 _RIGHTS = "give the user that runs Daybook the right to write its file and the folder around it"
 # What SQLite says, and what to do about it.
 _MENDS = {
@@ -55,8 +54,8 @@ class Database:
         self.url = _url(url)
         self.keys = keys
         self._writing = asyncio.Lock()
-        self._write_engine = _engine(self.url, self._connect, self._writer_settings(), _begin_writing)
-        self._read_engine = _engine(self.url, self._connect, _READER_SETTINGS, _begin_reading, readers=_READERS)
+        self._write_engine = _engine(self.url, readers=0)
+        self._read_engine = _engine(self.url, readers=_READERS)
         self._writer: AsyncConnection | None = None
 
     async def open(self, *, schema_checked: bool = True) -> None:
@@ -117,19 +116,6 @@ class Database:
     async def empty_journal(self) -> None:
         """Leave nothing of what was overwritten in a write-ahead log or under it; elsewhere there is none."""
         await self._outside("wal_checkpoint(TRUNCATE)")
-
-    # What storage/throwaway.py does in another way; a diary is never opened in any other than these.
-    _connect: Callable[..., Any] = staticmethod(connect)
-
-    @staticmethod
-    def _writer_settings() -> Mapping[str, str]:
-        wal = wal_is_safe(sqlite3.sqlite_version_info[:3])
-        return {
-            "journal_mode": "WAL" if wal else "DELETE",
-            "synchronous": "FULL" if wal else "EXTRA",
-            "foreign_keys": "ON",
-            "secure_delete": "ON",  # an erased chat's bytes are overwritten, and no later backup holds them
-        }
 
     async def _foreign_keys(self, state: str) -> None:
         await self._outside(f"foreign_keys = {state}")
@@ -201,28 +187,32 @@ def _url(text: str) -> URL:
     return url.set(drivername="sqlite+aiosqlite")
 
 
-def _engine(
-    url: URL,
-    connect_by: Callable[..., Any],
-    settings: Mapping[str, str],
-    begin: Callable[[SyncConnection], None],
-    *,
-    readers: int = 1,
-) -> AsyncEngine:
+def _engine(url: URL, *, readers: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
-        connect_args={"async_creator_fn": connect_by},
-        pool_size=readers,
+        connect_args={"async_creator_fn": connect},
+        pool_size=readers or 1,
         max_overflow=0,
         hide_parameters=True,  # what a patient wrote must not reach a log through an error
     )
-
-    def prepare(connection: Any, _record: Any) -> None:
-        _pragmas(connection, **settings)
-
-    event.listen(engine.sync_engine, "connect", prepare)
-    event.listen(engine.sync_engine, "begin", begin)
+    event.listen(engine.sync_engine, "connect", _prepare_reader if readers else _prepare_writer)
+    event.listen(engine.sync_engine, "begin", _begin_reading if readers else _begin_writing)
     return engine
+
+
+def _prepare_writer(connection: Any, _record: Any) -> None:
+    wal = wal_is_safe(sqlite3.sqlite_version_info[:3])
+    _pragmas(
+        connection,
+        journal_mode="WAL" if wal else "DELETE",
+        synchronous="FULL" if wal else "EXTRA",
+        foreign_keys="ON",
+        secure_delete="ON",  # an erased chat's bytes are overwritten, and no later backup holds them
+    )
+
+
+def _prepare_reader(connection: Any, _record: Any) -> None:
+    _pragmas(connection, query_only="ON", foreign_keys="ON")
 
 
 def _pragmas(connection: Any, **settings: str) -> None:

@@ -1,84 +1,119 @@
-"""A database for a simulation: quick and repeatable, and never anybody's diary.
+"""A database for a simulation: quick, repeatable, and never anybody's diary.
 
-Statements run in the caller's own thread, nothing is forced onto the disk, and the key and what seals are drawn from a
-seed: the same acts give the same bytes, for nobody's data. So that none of this ever holds for a real diary, it takes
-neither an address nor a key from outside, and refuses a file that is there already.
+It lives in memory, in the caller's own thread, and reaches a file only when it is whole; its key and what seals come
+from a seed, so the same acts give the same bytes. None of this must ever hold for a real diary. So it takes no address
+of a database and no key: nothing that was there before can be opened with it.
 """
 
 import asyncio
 import base64
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-import aiosqlite
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import CursorResult, Dialect, Executable, create_engine, event
+from sqlalchemy.pool import StaticPool
 
 from protocol.errors import SettingsError
 from storage.database import Connection, Database
-from storage.driver import DiaryConnection
 from storage.sealing import NONCE_BYTES, Keys
+
+_T = TypeVar("_T")
 
 
 class ThrowawayKeys(Keys):
-    """A key that anybody can make from its seed, and nonces that count up; they protect nothing."""
+    """A key that anybody can make from its seed, and nonces that count up: they keep nothing secret."""
 
     def __init__(self, seed: int) -> None:
-        self.secret = base64.b64encode(hashlib.sha256(f"daybook throwaway {seed}".encode()).digest()).decode()
+        secret = hashlib.sha256(f"daybook throwaway {seed}".encode()).digest()
+        self.secret_key = base64.b64encode(secret).decode()
         self._sealed = 0
-        super().__init__([self.secret])
+        super().__init__([self.secret_key])
 
     def _nonce(self) -> bytes:
         self._sealed += 1
         return self._sealed.to_bytes(NONCE_BYTES)
 
 
-class _AtOnce:
-    """Stands where aiosqlite queues work for its thread, and does it at once."""
-
-    @staticmethod
-    def put_nowait(work: "tuple[asyncio.Future[Any] | None, Callable[[], Any]]") -> None:
-        future, function = work
-        try:
-            result = function()
-        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-            if future is not None:
-                future.set_exception(error)
-        else:
-            if future is not None:
-                future.set_result(result)
-
-
-class _HereConnection(DiaryConnection):
-    """A connection without a thread of its own: no trip, and no order but the one in which it was asked."""
-
-    def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
-        self._tx = _AtOnce()  # type: ignore[assignment]
-        return self._connect().__await__()
-
-
-def _connect_here(database: str, **settings: Any) -> _HereConnection:
-    return _HereConnection(lambda: sqlite3.connect(database, **settings), iter_chunk_size=64)
-
-
 class ThrowawayDatabase(Database):
-    """A fresh SQLite file that would not survive a power cut."""
+    """An empty database in memory that can be written into a new file, once."""
 
     def __init__(self, file: Path, *, seed: int) -> None:
-        if file.exists():
-            raise SettingsError(f"{file} is there already; a simulation never touches a database it did not make.")
-        super().__init__(f"sqlite:///{file}", ThrowawayKeys(seed))
+        self.throwaway_keys = ThrowawayKeys(seed)
+        super().__init__(f"sqlite:///{file}", self.throwaway_keys)
+        self._file = file
+        self._raw: sqlite3.Connection | None = None
 
-    _connect = staticmethod(_connect_here)
+    async def open(self, *, schema_checked: bool = False) -> None:
+        """Begin with nothing."""
+        assert not schema_checked, "there is no schema before it is made"
+        self._raw = sqlite3.connect(":memory:", isolation_level=None)
+        self._raw.execute("PRAGMA foreign_keys = ON")
+        self._writing_here = _Here(_connected(self._raw, "BEGIN"))
+        self._reading_here = _Here(_connected(self._raw, None))
 
-    @staticmethod
-    def _writer_settings() -> Mapping[str, str]:
-        return {"locking_mode": "EXCLUSIVE", "journal_mode": "MEMORY", "synchronous": "OFF", "foreign_keys": "ON"}
+    async def close(self) -> None:
+        """Forget everything that was not written out."""
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        """One transaction, alone in writing: committed when the block ends, undone when it raises."""
+        async with self._writing:
+            with self._writing_here.sync.begin():
+                yield cast("Connection", self._writing_here)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        """The same connection, in its turn: a reader beside it would keep it from committing, and nobody to wait for."""
-        async with self.write() as conn:
-            yield conn
+        """The same connection, in its turn: whoever reads sees no transaction that is under way."""
+        async with self._writing:
+            yield cast("Connection", self._reading_here)
+
+    def write_out(self) -> None:
+        """Write all of it into its file, which must not be there; packed, so that only what it holds tells."""
+        assert self._raw is not None
+        if self._file.exists():
+            raise SettingsError(f"{self._file} is there already, and a simulation changes no database it finds.")
+        self._raw.execute("VACUUM INTO ?", (str(self._file),))
+
+    async def try_writing(self) -> None:
+        """Nothing stands in the way of writing to memory."""
+
+    async def _outside(self, pragma: str) -> None:
+        if self._raw is not None:
+            self._raw.execute(f"PRAGMA {pragma}")
+
+
+class _Here:
+    """What storage/ asks of a connection, answered at once: no thread, no waiting, no order but the caller's."""
+
+    def __init__(self, sync: SyncConnection) -> None:
+        self.sync = sync
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.sync.dialect
+
+    async def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        return self.sync.execute(statement, parameters)
+
+    async def exec_driver_sql(self, statement: str) -> CursorResult[Any]:
+        return self.sync.exec_driver_sql(statement)
+
+    async def run_sync(self, work: Callable[[SyncConnection], _T]) -> _T:
+        return work(self.sync)
+
+
+def _connected(raw: sqlite3.Connection, begin: str | None) -> SyncConnection:
+    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, hide_parameters=True)
+    if begin is not None:
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine.connect()
