@@ -224,7 +224,7 @@ def test_a_library_that_is_missing_is_named_with_its_install_command(monkeypatch
 
     monkeypatch.setattr(choice, "import_module", missing)
     assert choice.checked(["csv"]) == ("csv",)
-    with pytest.raises(DaybookError, match="xlsx needs the library xlsxwriter, .* `pip install xlsxwriter`"):
+    with pytest.raises(DaybookError, match=r"xlsx needs the library xlsxwriter, .* `pip install xlsxwriter`"):
         choice.checked(["xlsx"])
 
 
@@ -237,7 +237,7 @@ async def test_more_lines_than_a_sheet_holds_are_refused_and_leave_nothing(hard,
 
 def test_a_name_that_sas_would_cut_is_refused(tmp_path):
     table = Table("x", "X", "A table.", "", None, (text("long", "NINELETTER", "Too long."),))
-    with pytest.raises(DaybookError, match="hold names of 8 characters.*NINELETTER"):  # noqa: SIM117
+    with pytest.raises(DaybookError, match=r"hold names of 8 characters.*NINELETTER"):  # noqa: SIM117
         with Xpt(Bundle(tmp_path), about()).taking(table) as add:
             add([["a"]])
 
