@@ -31,6 +31,7 @@ class Door:
 # and the chart's libraries. A module's own help text says more; these lines are for the overview.
 DOORS = (
     Door("demo", "cli.demo", "demo", "Try it: no account, no token, no network."),
+    Door("simulate", "cli.simulate", "simulate_", "Live through a whole trial with virtual patients."),
     Door("init", "cli.init", "init", "Write a .env with a fresh key and create the database."),
     Door("doctor", "cli.doctor", "doctor", "Check that all is well, and say what to mend."),
     Door("serve", "cli.serve", "serve", "Run the bot, the reminders and the web address."),

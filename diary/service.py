@@ -95,7 +95,7 @@ async def beat(db: Database, part: str, *, now: datetime) -> None:
 async def tally(db: Database, *, now: datetime) -> bool:
     """Count what has run its course for some patients, so that adherence need not; True where there may be more."""
     async with db.read() as conn:
-        chosen = await tallies.to_tally(conn, older_than=now - _TALLY_LASTS, limit=_TALLIED_AT_ONCE)
+        chosen = await tallies.to_tally(conn, now=now, older_than=now - _TALLY_LASTS, limit=_TALLIED_AT_ONCE)
     if chosen:
         async with db.write() as conn:
             await tallies.tally(conn, chosen, until=now)

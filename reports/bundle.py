@@ -54,34 +54,34 @@ def _reached_the_disk(path: Path) -> str:
 
 
 @contextmanager
-def whole_or_nothing(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that gets its name when all is well, and is removed otherwise."""
-    _refuse_used(out)
+def whole_or_nothing(out: Path, what: str = "The export") -> Iterator[Path]:
+    """A folder beside `out` that gets its name when all is well, and is removed otherwise; errors name `what`."""
+    _refuse_used(out, what)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
-        raise _cannot_write(out, error) from None
+        raise _cannot_write(out, what, error) from None
     try:
         yield folder
         if out.exists():
             out.rmdir()
         folder.rename(out)
     except OSError as error:
-        raise _cannot_write(out, error) from None
+        raise _cannot_write(out, what, error) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _refuse_used(out: Path) -> None:
+def _refuse_used(out: Path, what: str) -> None:
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise DaybookError(f"{out} is there already and not an empty folder; name a new one with --out.")
     except OSError as error:
-        raise _cannot_write(out, error) from None
+        raise _cannot_write(out, what, error) from None
 
 
-def _cannot_write(out: Path, error: OSError) -> DaybookError:
+def _cannot_write(out: Path, what: str, error: OSError) -> DaybookError:
     return DaybookError(
-        f"The export cannot be written to {out} ({error.strerror}); check the folder's rights and free space."
+        f"{what} cannot be written to {out} ({error.strerror}); check the folder's rights and free space."
     )

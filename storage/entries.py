@@ -21,6 +21,14 @@ _BY_ARRIVAL = select(*_ENTRY).where(_e.c.arrival == bindparam("arrival"))
 _SAID = _e.c.source.in_([literal_column(f"'{source}'") for source in tables.OWN_SOURCES])
 # The slot's own id goes first: there is no index by answer, and without it every slot there is would be read.
 _HOLDS = and_(tables.slots.c.id == _e.c.slot_id, tables.slots.c.answered_by == _e.c.id)
+_LAST_TAKEN = (
+    select(*_ENTRY)
+    .join(tables.slots, _HOLDS)
+    .where(_e.c.patient_id == bindparam("patient_id"), tables.slots.c.item == bindparam("item"))
+    .where(_e.c.answer == "taken", _SAID)
+    .order_by(_e.c.received_at.desc())
+    .limit(1)
+)
 
 
 async def add_entry(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int | None:
@@ -61,14 +69,7 @@ async def current_entries(conn: Connection, patient_id: int) -> dict[int, Entry]
 
 async def last_taken(conn: Connection, patient_id: int, item: str) -> Entry | None:
     """The latest dose of an item the patient says was taken; when one told to staff was taken nobody knows."""
-    query = (
-        select(*_ENTRY)
-        .join(tables.slots, _HOLDS)
-        .where(_e.c.patient_id == patient_id, tables.slots.c.item == item, _e.c.answer == "taken", _SAID)
-        .order_by(_e.c.received_at.desc())
-        .limit(1)
-    )
-    found = (await conn.execute(query)).one_or_none()
+    found = (await conn.execute(_LAST_TAKEN, {"patient_id": patient_id, "item": item})).one_or_none()
     return Entry.of(found) if found else None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Integer, Select, cast, delete, func, insert, literal, or_, select, union_all
+from sqlalchemy import Integer, Select, and_, cast, delete, func, insert, literal, or_, select, union_all
 
 from storage import tables
 from storage.counts import COUNTED, Counts, GroupedBy, counted, order_of, patients_of, slots_by
@@ -21,12 +21,15 @@ _s, _p, _t, _kept = tables.slots, tables.patients, tables.tallied, tables.tallie
 _GROUPS: Final[tuple[GroupedBy, ...]] = ("phase", "item", "week")
 
 
-async def to_tally(conn: Connection, *, older_than: datetime, limit: int) -> list[int]:
-    """Patients without a tally, or whose tally is older than an instant."""
+async def to_tally(conn: Connection, *, now: datetime, older_than: datetime, limit: int) -> list[int]:
+    """Patients without a tally, or with one older than an instant that something has run its course since.
+
+    What was not due by `now` cannot have run its course: of most patients in a weekly follow-up there is nothing new.
+    """
     query = (
         select(_p.c.id)
         .outerjoin(_t, _t.c.patient_id == _p.c.id)
-        .where(or_(_t.c.until.is_(None), _t.c.until < older_than))
+        .where(or_(_t.c.until.is_(None), and_(_t.c.until < older_than, _t.c.live_from <= now)))
         .order_by(_p.c.id)
         .limit(limit)
     )

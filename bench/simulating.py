@@ -1,0 +1,59 @@
+"""How fast `daybook simulate` lives: days of patients in a second, beside the rows it leaves by bare sqlite3."""
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+
+from bench.figures import Figure, Rounds, spread
+from protocol.load import load_protocol
+from rehearsal.simulation.outcome import DATABASE, simulate
+from rehearsal.simulation.trial import Wanted
+
+ROUNDS = 3
+
+
+async def measure(folder: Path, *, quick: bool) -> list[Figure]:
+    """Whole trials, each with another seed and everything written out, as the command does it."""
+    file = load_protocol("postop-week" if quick else "magnesium-clbp")
+    days = sum(phase.days for phase in file.protocol.phase)
+    patients = 10
+    lived, bare = [], []
+    for seed in range(1, ROUNDS + 1):
+        out = folder / f"seed-{seed}"
+        began = time.monotonic()
+        # In a thread: it runs event loops of its own.
+        outcome = await asyncio.to_thread(simulate, out, Wanted(file, patients, seed))
+        lived.append(patients * days / (time.monotonic() - began))
+        if outcome.findings.faults:
+            raise RuntimeError(f"the simulation of seed {seed} found {outcome.findings}")
+        bare.append(patients * days / _rows_written_bare(out / DATABASE))
+    rounds = Rounds(lived, bare)
+    return [
+        Figure(
+            f"simulate: patient-days per second, {patients} patients over {days} days",
+            f"{spread(rounds.measured, 0)}/s",
+            f"{spread(rounds.floor, 0)}/s: the rows it leaves, one by one into memory by sqlite3",
+            rounds.inverse().said(),
+        )
+    ]
+
+
+def _rows_written_bare(path: Path) -> float:
+    """Seconds for the same rows into the same tables in memory, each a statement: no bot, no chat, no second look."""
+    with sqlite3.connect(path) as left:
+        made = [sql for (sql,) in left.execute("SELECT sql FROM sqlite_master WHERE type = 'table'")]
+        names = [name for (name,) in left.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {name: left.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608 - names of ours
+    left.close()
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    for sql in made:
+        memory.execute(sql)
+    began = time.monotonic()
+    for name, held in rows.items():
+        places = ", ".join("?" * len(held[0])) if held else ""
+        for row in held:
+            memory.execute(f"INSERT INTO {name} VALUES ({places})", row)  # noqa: S608 - names of ours
+    took = time.monotonic() - began
+    memory.close()
+    return took
