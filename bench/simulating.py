@@ -40,11 +40,11 @@ async def measure(folder: Path, *, quick: bool) -> list[Figure]:
 
 
 def _rows_written_bare(path: Path) -> float:
-    """Seconds for the same rows into the same tables in memory, each a statement: no bot, no chat, no second look."""
+    """Seconds for the same rows into the same tables in memory, a statement each: no bot, no second look."""
     with sqlite3.connect(path) as left:
         made = [sql for (sql,) in left.execute("SELECT sql FROM sqlite_master WHERE type = 'table'")]
         names = [name for (name,) in left.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        rows = {name: left.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608 - names of ours
+        rows = {name: left.execute(f"SELECT * FROM {name}").fetchall() for name in names}
     left.close()
     memory = sqlite3.connect(":memory:", isolation_level=None)
     for sql in made:
@@ -53,7 +53,7 @@ def _rows_written_bare(path: Path) -> float:
     for name, held in rows.items():
         places = ", ".join("?" * len(held[0])) if held else ""
         for row in held:
-            memory.execute(f"INSERT INTO {name} VALUES ({places})", row)  # noqa: S608 - names of ours
+            memory.execute(f"INSERT INTO {name} VALUES ({places})", row)
     took = time.monotonic() - began
     memory.close()
     return took

@@ -171,7 +171,7 @@ async def new_value_tapped(turn: Turn, patient: Patient, press: Press) -> None:
         await turn.show(screens.skip_reasons(asked, act="dr"))
     elif press.act == "dr":
         await turn.show(screens.change_reason(asked, f"n{press.arguments[1]}"))
-    elif held is not None and value == str(held.score):
+    elif held is not None and value == ("t" if held.answer == TAKEN.answer else str(held.score)):
         await turn.show(screens.recorded(asked, held))
     else:
         await turn.show(screens.change_reason(asked, value))

@@ -25,10 +25,12 @@ def simulate_(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder to make; it must be new or empty.")] = Path("simulation"),
     protocol: Annotated[str, typer.Option(help="A bundled protocol's name or a file.")] = "magnesium-clbp",
-    formats: Annotated[str, typer.Option("--format", help="Formats of the export beside CSV, comma separated.")] = "",
+    formats: Annotated[
+        str, typer.Option("--format", help="Formats of the export beside CSV, comma separated.")
+    ] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Live through a whole trial with virtual patients, and leave database, export, messages and a page of results."""
+    """Live through a whole trial with virtual patients; leave database, export, messages and a page of results."""
     wanted = Wanted(load_protocol(protocol), patients, seed)
     # What patients do to the diary on purpose is logged as trouble; the page tells it better.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -103,8 +103,8 @@ async def _called_for(conn: Connection, patient_id: int, rule: str, stretch: Str
 class Watch:
     """Knows about whom nothing can have changed since the rules were last held against them.
 
-    What people do has a line in the trail, and what time alone does has an instant; so of a thousand patients a look
-    reads a few. It lives in memory: the first look after a start is at everybody.
+    What people do has a line in the trail, and what time alone does has an instant; so of a thousand patients a
+    look reads a few. It lives in memory: the first look after a start is at everybody.
     """
 
     def __init__(self) -> None:

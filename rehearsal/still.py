@@ -1,7 +1,7 @@
 """An event loop whose time stands still, and which knows when everything that can happen has happened.
 
-With one thread, no sockets and no running timers the order of things is the order in which they were begun: the same
-every time. Nothing waits for time to pass unless `let_pass` is told so.
+With one thread, no sockets and no running timers the order of things is the order in which they were begun: the
+same every time. Nothing waits for time to pass unless `let_pass` is told so.
 """
 
 import asyncio
@@ -31,5 +31,5 @@ async def settle() -> None:
     """Let everything happen that can happen now."""
     loop = cast("StillLoop", asyncio.get_running_loop())
     await asyncio.sleep(0)
-    while not loop.at_rest:
+    while not loop.at_rest:  # noqa: ASYNC110 - no event says that nothing is left
         await asyncio.sleep(0)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -16,7 +17,7 @@ from diary.alerts import note_unreachable
 from diary.calling import night_of, still_calls
 from diary.protocols import protocol_of
 from protocol.calendar import next_nudge, out_of_quiet_hours
-from protocol.model import Protocol
+from protocol.model import Item, Protocol
 from schedules.sending import UNREACHABLE, PutBack, Refusal, Refused, Sender, SendResult, Sent, Unknown
 from storage import sends
 from storage import slots as ledger
@@ -28,6 +29,9 @@ log = structlog.get_logger(__name__)
 BATCH = 15
 # A message planned for the last moment before the quiet hours may be this long on its way.
 _GRACE = timedelta(minutes=10)
+# The least time between a message that was not planned for its moment and the next one about the same.
+_APART = timedelta(minutes=15)
+_A_MOMENT = timedelta(microseconds=1)
 _TRY_TOKEN_AGAIN = timedelta(minutes=1)
 
 
@@ -59,11 +63,22 @@ async def _claim(db: Database, due: list[DueNudge], *, now: datetime) -> list[_C
                 await sends.hold_nudge(conn, nudge, until=quiet_until)
                 continue
             item = protocol.item(nudge.phase, nudge.item)
-            then_at = next_nudge(protocol, item, nudge.due_at, nudge.closes_at, nudge.lives_in, after=now)
+            then_at = _then_at(protocol, item, nudge, now)
             send_id = await sends.claim_nudge(conn, nudge, then_at=then_at, now=now)
             if send_id is not None:
                 claimed.append(_Claimed(send_id, nudge))
     return claimed
+
+
+def _then_at(protocol: Protocol, item: Item, nudge: DueNudge, now: datetime) -> datetime | None:
+    """When the next message for the slot is due.
+
+    The ladder does not know of one that goes out beside it, after a *Later* or a try that failed: whoever was asked
+    at 20:38 is not asked at 20:45 again.
+    """
+    ladder = partial(next_nudge, protocol, item, nudge.due_at, nudge.closes_at, nudge.lives_in)
+    is_of_the_ladder = ladder(after=nudge.next_nudge_at - _A_MOMENT) == nudge.next_nudge_at
+    return ladder(after=now if is_of_the_ladder else now + _APART)
 
 
 def _quiet_until(protocol: Protocol, lives_in: str, now: datetime) -> datetime | None:

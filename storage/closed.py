@@ -1,4 +1,4 @@
-"""A patient's slots that have run their course, with what was answered: what the rules that call staff are held against.
+"""A patient's slots that have run their course, with what was answered: what the rules that call staff look at.
 
 They are read for every patient about whom anything has changed, every hour, so each row is a plain tuple of the few
 columns a rule looks at.
@@ -46,11 +46,13 @@ _CLOSED = (
     .order_by(_s.c.due_at, _s.c.id)
 )
 
-# A missed slot counts when its window has closed, one answered early when it was due. Everything else that can change
-# what a rule sees is something that somebody did, and has its line in the trail.
+# A missed slot counts when its window has closed, one answered early when it was due. Everything else that can
+# change what a rule sees is something that somebody did, and has its line in the trail.
 _waits = and_(_s.c.answered_by.is_(None), _s.c.excused_because.is_(None), _s.c.cancelled_because.is_(None))
 _NEXT_CHANGE = select(
-    func.min(case((_waits, _s.c.closes_at), else_=case((_s.c.answered_by.is_not(None), _s.c.due_at))), type_=Instant)
+    func.min(
+        case((_waits, _s.c.closes_at), else_=case((_s.c.answered_by.is_not(None), _s.c.due_at))), type_=Instant
+    )
 ).where(_MINE, _s.c.closes_at > _NOW, _waits | (_s.c.answered_by.is_not(None) & (_s.c.due_at > _NOW)))
 
 _LAST_LINE = select(func.max(_a.c.id))

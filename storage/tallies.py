@@ -24,7 +24,7 @@ _GROUPS: Final[tuple[GroupedBy, ...]] = ("phase", "item", "week")
 async def to_tally(conn: Connection, *, now: datetime, older_than: datetime, limit: int) -> list[int]:
     """Patients without a tally, or with one older than an instant that something has run its course since.
 
-    What was not due by `now` cannot have run its course: of most patients in a weekly follow-up there is nothing new.
+    What was not due by `now` cannot have run its course: of most patients in a weekly follow-up nothing is new.
     """
     query = (
         select(_p.c.id)

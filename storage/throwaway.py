@@ -1,18 +1,18 @@
 """A database for a simulation: quick, repeatable, and never anybody's diary.
 
-It lives in memory, in the caller's own thread, and reaches a file only when it is whole; its key and what seals come
-from a seed, so the same acts give the same bytes. None of this must ever hold for a real diary. So it takes no address
-of a database and no key: nothing that was there before can be opened with it.
+It lives in memory, in the caller's own thread, and reaches a file only when it is whole; its key and what seals
+come from a seed, so the same acts give the same bytes. None of this must ever hold for a real diary. So it takes no
+address of a database and no key: nothing that was there before can be opened with it.
 """
 
-import asyncio
 import base64
 import hashlib
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import CursorResult, Dialect, Executable, create_engine, event
@@ -23,6 +23,8 @@ from storage.database import Connection, Database
 from storage.sealing import NONCE_BYTES, Keys
 
 _T = TypeVar("_T")
+# A table as SQLAlchemy writes it down: what stands between its brackets, each part on a line of its own.
+_BODY: Final = re.compile(r"(CREATE TABLE [^(]*\(\n\t)(.*)(\n\)[^)]*)", re.DOTALL)
 
 
 class ThrowawayKeys(Keys):
@@ -51,14 +53,32 @@ class ThrowawayDatabase(Database):
     async def open(self, *, schema_checked: bool = False) -> None:
         """Begin with nothing."""
         assert not schema_checked, "there is no schema before it is made"
-        self._raw = sqlite3.connect(":memory:", isolation_level=None)
-        self._raw.execute("PRAGMA foreign_keys = ON")
-        self._writing_here = _Here(_connected(self._raw, "BEGIN"))
-        self._reading_here = _Here(_connected(self._raw, None))
+        self._go_on_with(sqlite3.connect(":memory:", isolation_level=None))
 
     async def close(self) -> None:
         """Forget everything that was not written out."""
+        self._let_go()
+
+    async def migrate(self) -> str:
+        """Make the newest schema; in an order of its own, since that of the migrations is not always the same."""
+        revision = await super().migrate()
+        assert self._raw is not None
+        ordered = sqlite3.connect(":memory:", isolation_level=None)
+        _copy_in_order(self._raw, ordered)
+        self._let_go()
+        self._go_on_with(ordered)
+        return revision
+
+    def _go_on_with(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+        raw.execute("PRAGMA foreign_keys = ON")
+        self._writing_here = _Here(_connected(raw, "BEGIN"))
+        self._reading_here = _Here(_connected(raw, None))
+
+    def _let_go(self) -> None:
         if self._raw is not None:
+            self._writing_here.sync.close()
+            self._reading_here.sync.close()
             self._raw.close()
             self._raw = None
 
@@ -117,3 +137,21 @@ def _connected(raw: sqlite3.Connection, begin: str | None) -> SyncConnection:
     if begin is not None:
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine.connect()
+
+
+def _copy_in_order(made: sqlite3.Connection, fresh: sqlite3.Connection) -> None:
+    """Tables, indexes and triggers by name, and a table's constraints too: SQLAlchemy keeps these in sets."""
+    parts = made.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
+    for kind in ("table", "index", "trigger"):
+        for _, name, sql in (part for part in parts if part[0] == kind):
+            fresh.execute(_constraints_in_order(sql) if kind == "table" else sql)
+            rows = made.execute(f"SELECT * FROM {name}").fetchall() if kind == "table" else []  # noqa: S608 - ours
+            if rows:
+                fresh.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+
+
+def _constraints_in_order(sql: str) -> str:
+    begins, parts, ends = _BODY.fullmatch(sql).group(1, 2, 3)  # type: ignore[union-attr]
+    lines = parts.split(", \n\t")
+    named = sorted(line for line in lines if line.startswith("CONSTRAINT "))
+    return begins + ", \n\t".join([line for line in lines if line not in named] + named) + ends

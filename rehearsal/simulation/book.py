@@ -22,6 +22,11 @@ class Saying:
         reason = None if self.reason_place is None else reasons[self.reason_place]
         return (self.answer, self.score, reason)
 
+    def covers(self, other: "Saying") -> bool:
+        """Whether another saying adds nothing to this one."""
+        same = (self.answer, self.score) == (other.answer, other.score)
+        return same and other.reason_place in (None, self.reason_place)
+
     def __str__(self) -> str:
         return str(self.score) if self.score is not None else self.answer
 
@@ -49,7 +54,9 @@ class Pages:
     """Of one patient: what was said and whether a receipt came, what must be kept, and what came by itself."""
 
     acknowledged: defaultdict[int, list[Said]] = field(default_factory=lambda: defaultdict(list))  # by slot
-    unanswered: list[tuple[int | None, Saying]] = field(default_factory=list)  # None: typed, for which slot is unknown
+    unanswered: list[tuple[int | None, Saying]] = field(
+        default_factory=list
+    )  # None: typed, for which slot is unknown
     misread: list[tuple[int, Saying, str]] = field(default_factory=list)  # a receipt that says something else
     texts: list[str] = field(default_factory=list)
     questions: list[Shown] = field(default_factory=list)

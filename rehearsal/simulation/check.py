@@ -1,4 +1,4 @@
-"""Holds the database to the simulator's own book: what was said and acknowledged is there once, and nothing else is.
+"""Holds the database to the simulator's own book: what was said and acknowledged is there once, and nothing else.
 
 It reads the file that was written, as the product opens it, so a row that is taken out or changed there is found.
 """
@@ -20,7 +20,12 @@ from storage.database import Connection
 from storage.diaries import Send
 
 LOST, DOUBLED, CHANGED, UNSAID = "lost", "doubled", "changed", "that nobody gave"
-TWICE, AT_NIGHT, UNWANTED, MISTAKEN = "sent twice", "at night", "to who had left or shut the bot out", "not as recorded"
+TWICE, AT_NIGHT, UNWANTED, MISTAKEN = (
+    "sent twice",
+    "at night",
+    "to who had left or shut the bot out",
+    "not as recorded",
+)
 # A message planned for the last moment before the night may be this long on its way; two about the same question
 # are further apart than this.
 _GRACE: Final = timedelta(minutes=10)
@@ -102,13 +107,18 @@ def _compare_slot(  # noqa: PLR0917 - the two sides of one comparison, and what 
     code: str, slot: Slot, entries: list[Entry], pages: Pages, protocol: Protocol, found: Findings
 ) -> None:
     said: list[Value] = [one.saying.means(protocol, slot) for one in pages.acknowledged.get(slot.id, [])]
-    may_be = [saying.means(protocol, slot) for of, saying in pages.unanswered if of in (slot.id, None) and fits(slot, saying.answer)]
+    may_be = [
+        saying.means(protocol, slot)
+        for of, saying in pages.unanswered
+        if of in (slot.id, None) and fits(slot, saying.answer)
+    ]
     found.answers += bool(said)
     found.changes += max(0, len(said) - 1)
     kept = [_value(entry) for entry in entries]
     missing, strange = Counter(said) - Counter(kept), Counter(kept) - Counter(said)
     name = f"{code}, {slot.item} of {slot.local_date}"
-    for value in list(strange.elements()):
+    before = len(found.faults)
+    for value in strange.elements():
         if value in said:
             found.faults.append(Fault(DOUBLED, f"{name}: {_shown(value)} is there more often than it was said."))
         elif missing:
@@ -117,9 +127,11 @@ def _compare_slot(  # noqa: PLR0917 - the two sides of one comparison, and what 
             found.faults.append(Fault(CHANGED, f"{name}: said was {_shown(lost)}, and there is {_shown(value)}."))
         elif value not in may_be:
             found.faults.append(Fault(UNSAID, f"{name}: there is {_shown(value)}, which nobody said."))
-    found.faults += [Fault(LOST, f"{name}: {_shown(value)} was acknowledged and is not there.") for value in missing.elements()]
+    found.faults += [
+        Fault(LOST, f"{name}: {_shown(value)} was acknowledged and is not there.") for value in missing.elements()
+    ]
     holds = next((_value(entry) for entry in entries if entry.id == slot.answered_by), None)
-    if said and holds != said[-1] and not may_be:
+    if said and holds != said[-1] and not may_be and len(found.faults) == before:
         found.faults.append(Fault(CHANGED, f"{name}: said last was {_shown(said[-1])}, and {_shown(holds)} holds."))
 
 
@@ -143,11 +155,15 @@ def _compare_sends(  # noqa: PLR0917 - the two sides of one comparison, and what
     code: str, slots: dict[int, Slot], sent: Sequence[Send], sends: Counter[int], pages: Pages, found: Findings
 ) -> None:
     """No nudge went out twice, and the phone got what the record says; a merged message is no nudge."""
-    numbers = Counter((one.slot_id, one.nudge) for one in sent if one.outcome in (SendOutcome.SENT, SendOutcome.UNKNOWN))
+    numbers = Counter(
+        (one.slot_id, one.nudge) for one in sent if one.outcome in (SendOutcome.SENT, SendOutcome.UNKNOWN)
+    )
     shown = Counter(one.slot_id for one in pages.questions if not one.merged)
     for (slot_id, nudge), times in sorted(numbers.items()):
         if times > 1:
-            found.faults.append(Fault(TWICE, f"{_name(code, slots, slot_id)}: message {nudge} is recorded {times} times."))
+            found.faults.append(
+                Fault(TWICE, f"{_name(code, slots, slot_id)}: message {nudge} is recorded {times} times.")
+            )
     for slot_id in sorted({*sends, *shown}):
         if sends[slot_id] != shown[slot_id]:
             text = f"the phone got {shown[slot_id]} questions, and {sends[slot_id]} are recorded as sent."
@@ -166,7 +182,9 @@ def _compare_texts(code: str, notes: Sequence[str], pages: Pages, found: Finding
         found.faults.append(Fault(LOST, f"{code}: the text {text[:40]!r} is not kept."))
     for text in (kept - said).elements():
         if text in said:
-            found.faults.append(Fault(DOUBLED, f"{code}: the text {text[:40]!r} is kept more often than it was sent."))
+            found.faults.append(
+                Fault(DOUBLED, f"{code}: the text {text[:40]!r} is kept more often than it was sent.")
+            )
 
 
 def _look_at_phone(code: str, pages: Pages, protocol: Protocol, found: Findings) -> None:
@@ -175,7 +193,9 @@ def _look_at_phone(code: str, pages: Pages, protocol: Protocol, found: Findings)
     ordered = sorted(pages.questions, key=lambda one: (one.slot_id, one.at))
     for one, next_one in pairwise(ordered):
         if one.slot_id == next_one.slot_id and next_one.at - one.at < _GRACE:
-            found.faults.append(Fault(TWICE, f"{code}: slot {one.slot_id} was asked for at {one.at} and {next_one.at}."))
+            found.faults.append(
+                Fault(TWICE, f"{code}: slot {one.slot_id} was asked for at {one.at} and {next_one.at}.")
+            )
     for at, zone in pages.by_themselves:
         if _at_night(protocol, at, zone) and _at_night(protocol, at - _GRACE, zone):
             found.faults.append(Fault(AT_NIGHT, f"{code}: a message came at {at.astimezone(zone_of(zone))}."))
@@ -184,9 +204,13 @@ def _look_at_phone(code: str, pages: Pages, protocol: Protocol, found: Findings)
     for began, ended in pages.blocked:
         tries = [at for at in pages.refused if at >= began and (ended is None or at < ended)]
         if len(tries) > 1:
-            found.faults.append(Fault(UNWANTED, f"{code} shut the bot out at {began}, and it tried {len(tries)} times."))
+            found.faults.append(
+                Fault(UNWANTED, f"{code} shut the bot out at {began}, and it tried {len(tries)} times.")
+            )
     for slot_id, saying, text in pages.misread:
-        found.faults.append(Fault(CHANGED, f"{code}: {saying} was said for slot {slot_id}, and the receipt says {text!r}."))
+        found.faults.append(
+            Fault(CHANGED, f"{code}: {saying} was said for slot {slot_id}, and the receipt says {text!r}.")
+        )
 
 
 def _at_night(protocol: Protocol, at: datetime, zone: str) -> bool:

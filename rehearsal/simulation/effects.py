@@ -1,9 +1,9 @@
 """What the treatment does to simulated patients: the figures of the trial, and the only place that knows an arm.
 
-After Yousef AA, Al-deeb AE. Anaesthesia 2013;68(3):260-6. Published are pain (NRS) before treatment and at six months,
-that the groups did not differ at two weeks and did at six weeks, three and six months, and the movements of the
-magnesium group before and at six months. What lies between, and that the placebo group's movements stayed as they
-were, is assumed here. Both groups begin alike (7.45): they were drawn from the same patients.
+After Yousef AA, Al-deeb AE. Anaesthesia 2013;68(3):260-6. Published are pain (NRS) before treatment and at six
+months, that the groups did not differ at two weeks and did at six weeks, three and six months, and the movements of
+the magnesium group before and at six months. What lies between, and that the placebo group's movements stayed as
+they were, is assumed here. Both groups begin alike (7.45): they were drawn from the same patients.
 """
 
 from bisect import bisect_right

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from html import escape
@@ -72,7 +72,7 @@ class Texts:
         text.by_itself = text.by_itself or line.cause == "by itself"
         self._by.setdefault(key, set()).add(line.code)
 
-    def __iter__(self) -> "Iterable[Text]":  # type: ignore[override]
+    def __iter__(self) -> Iterator[Text]:
         for key, text in self._found.items():
             text.patients = len(self._by[key])
             yield text
@@ -102,13 +102,13 @@ def texts_of(lines: Iterable[Line], protocol: Protocol, first: date, last: date)
     for line in lines:
         if line.to_phone and not line.staff and line.kind in _KINDS and line.language in found:
             found[line.language].add(line)
-    return [texts for texts in found.values()]
+    return list(found.values())
 
 
 _HOW_TO_READ: Final = (
-    "Every text that patients of this simulation got, once, in the order in which they first met it. It stands as it "
-    "was first sent; where only dates, times and numbers differed it is the same text. Buttons stand in brackets. "
-    "Texts that nobody of the simulation met are in bot/locale and in the protocol."
+    "Every text that patients of this simulation got, once, in the order in which they first met it. It stands as "
+    "it was first sent; where only dates, times and numbers differed it is the same text. Buttons stand in "
+    "brackets. Texts that nobody of the simulation met are in bot/locale and in the protocol."
 )
 
 
@@ -133,7 +133,8 @@ _STYLE: Final = """
 body { font: 16px/1.5 system-ui, "Noto Sans", "Noto Sans Arabic", sans-serif; color: #1b1f24; background: #fff;
        margin: 2rem auto; max-width: 46rem; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.25rem; margin-top: 3rem } p.about { color: #444c56 }
-article { margin: 1.5rem 0; break-inside: avoid } article > p { margin: 0 0 .4rem; color: #57606a; font-size: .85rem }
+article { margin: 1.5rem 0; break-inside: avoid }
+article > p { margin: 0 0 .4rem; color: #57606a; font-size: .85rem }
 blockquote { margin: 0; padding: .7rem 1rem; background: #f3f6f8; border-radius: .6rem; white-space: pre-line;
        overflow-wrap: anywhere }
 .buttons { display: flex; flex-wrap: wrap; gap: .35rem; margin-top: .4rem }

@@ -53,7 +53,7 @@ def simulate(
     """
     formats = checked(["csv", *formats])  # before half a year is lived through for nothing
     with whole_or_nothing(out, "The simulation") as folder:
-        # Two loops: in the first time stands still, and the second one waits for threads and the disk like any other.
+        # Two loops: in the first time stands still; the second one waits for threads and the disk like any other.
         with asyncio.Runner(loop_factory=StillLoop) as still:
             trial = still.run(_lived(folder, wanted, kits or allocation(wanted), told))
         return asyncio.run(_written(folder, trial, formats))

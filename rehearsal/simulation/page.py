@@ -11,6 +11,17 @@ from reports.paper import Section
 _WIDTH, _HEIGHT, _LEFT, _FOOT, _TOP = 900.0, 220.0, 44.0, 24.0, 12.0
 _PATIENTS, _TEAM, _CHANGES = "#0b6e8f", "#c2571a", "#b7c6cf"
 
+_WARNING: Final = (
+    "A simulation: no patient, no chat and no answer in it is real. Its figures of pain and movement were put in "
+    "(rehearsal/simulation/effects.py), so they prove nothing about a treatment."
+)
+_ANALYSED: Final = (
+    "Made by the functions of <code>daybook analyse</code> from the export and the allocation list in this folder. "
+    "The diary never knew the list."
+)
+_STEPS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 10**9)
+_LINES: Final = 5
+
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, "Noto Sans", sans-serif; color: #1b1f24; background: #fff; margin: 0 auto;
        max-width: 64rem; padding: 1.5rem 1rem 4rem }
@@ -37,14 +48,12 @@ def as_page(told: Results) -> str:
     """All of it, with nothing to fetch from anywhere."""
     facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in told.about)
     parts = [
-        f'<p class="quiet">A simulation: no patient, no chat and no answer in it is real. Its figures of pain and '
-        f"movement were put in (rehearsal/simulation/effects.py), so they prove nothing about a treatment.</p>",
+        f'<p class="quiet">{_WARNING}</p>',
         f"<dl>{facts}</dl>",
         _verdict(told),
         *_loads(told.load),
         *map(_table, told.diary),
-        "<h2>The trial's tables</h2><p class=\"quiet\">Made by <code>daybook analyse</code>'s own functions from the "
-        "export and the allocation list in this folder. The diary never knew the list.</p>",
+        f"<h2>The trial's tables</h2><p class='quiet'>{_ANALYSED}</p>",
         f"<p>{escape(told.missing)}</p>" if told.missing else "",
         f"<figure>{told.course}</figure>" if told.course else "",
         *map(_table, told.trial),
@@ -72,12 +81,15 @@ def _loads(load: Load) -> list[str]:
         f'<span><i style="background: {colour}"></i>{name}</span>'
         for colour, name in ((_PATIENTS, "to patients"), (_TEAM, "to the team"), (_CHANGES, "changes of messages"))
     )
-    by_hour = [_together([span for span in load.hours if span.begins.hour == hour], hour, load) for hour in range(24)]
+    by_hour = [
+        _together([span for span in load.hours if span.begins.hour == hour], hour, load) for hour in range(24)
+    ]
     days = [(f"{span.begins:%d %b}" if span.begins.day == 1 else "", span) for span in load.days]
+    hours = [(f"{hour:02}", span) for hour, span in enumerate(by_hour)]
+    note = '<p class="quiet">All days together, on the trial\'s own clock.</p>'
     return [
-        f"<h2>Messages per day</h2><div class=\"legend\">{legend}</div>{_bars(days, 'Messages per day')}",
-        f"<h2>Messages by hour of the day</h2><p class=\"quiet\">All days together, on the trial's own clock.</p>"
-        f"{_bars([(f'{hour:02}', span) for hour, span in enumerate(by_hour)], 'Messages by hour of the day')}",
+        f"<h2>Messages per day</h2><div class='legend'>{legend}</div>{_bars(days, 'Messages per day')}",
+        f"<h2>Messages by hour of the day</h2>{note}{_bars(hours, 'Messages by hour of the day')}",
     ]
 
 
@@ -92,10 +104,12 @@ def _together(spans: Sequence[Span], hour: int, load: Load) -> Span:
 def _bars(spans: Sequence[tuple[str, Span]], title: str) -> str:
     """Bars of three parts, one on the other, with a scale of round numbers."""
     most = max((span.counted for _, span in spans), default=0) or 1
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 10**9) if most / step <= 5)
+    step = next(step for step in _STEPS if most / step <= _LINES)
     high = _HEIGHT - _FOOT - _TOP
     wide = (_WIDTH - _LEFT) / len(spans)
-    parts = [f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" font-size="11" fill="#57606a"><title>{title}</title>']
+    parts = [
+        f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" font-size="11" fill="#57606a"><title>{title}</title>'
+    ]
     for value in range(0, most + 1, step):
         y = _TOP + high * (1 - value / most)
         parts.append(f'<path d="M{_LEFT:g} {y:.1f}H{_WIDTH:g}" stroke="#e3e8ec"/>')
@@ -106,7 +120,10 @@ def _bars(spans: Sequence[tuple[str, Span]], title: str) -> str:
             tall = high * value / most
             if value:
                 foot -= tall
-                parts.append(f'<rect x="{x:.1f}" y="{foot:.1f}" width="{wide * 0.86:.2f}" height="{tall:.1f}" fill="{colour}"/>')
+                parts.append(
+                    f'<rect x="{x:.1f}" y="{foot:.1f}" width="{wide * 0.86:.2f}" height="{tall:.1f}" '
+                    f'fill="{colour}"/>'
+                )
         if label:
             parts.append(f'<text x="{x + wide / 2:.1f}" y="{_HEIGHT - 6:g}" text-anchor="middle">{label}</text>')
     return "".join([*parts, "</svg>"])

@@ -99,7 +99,9 @@ class VirtualPatient:
         """The day of the trial where the patient is."""
         return (self.now.astimezone(zone_of(self.zone)).date() - self.who.start).days
 
-    def later(self, seconds: tuple[float, float], act: Callable[[], Awaitable[None]], *, awake: bool = False) -> None:
+    def later(
+        self, seconds: tuple[float, float], act: Callable[[], Awaitable[None]], *, awake: bool = False
+    ) -> None:
         """Do something after so many seconds, at night not before the morning."""
         at = self.now + timedelta(seconds=round(self.draws.uniform(*seconds)))
         self.stage.agenda.put(self._awake(at) if awake else at, act)
@@ -145,10 +147,16 @@ class VirtualPatient:
         for place, (slot, saying) in enumerate(self._expecting):
             if slot in (slot_id, None):
                 del self._expecting[place]
-                self.pages.acknowledged[slot_id].append(Said(saying, "patient", self.now))
+                self._note_down(slot_id, saying)
                 if saying.score is not None and not self._reads(message.text, saying.score):
                     self.pages.misread.append((slot_id, saying, message.text))
                 return
+
+    def _note_down(self, slot_id: int, saying: Saying) -> None:
+        """What says no more than what holds already is no new answer."""
+        said = self.pages.acknowledged[slot_id]
+        if not said or not said[-1].saying.covers(saying):
+            said.append(Said(saying, "patient", self.now))
 
     def _reads(self, text: str, score: int) -> bool:
         """Whether the first line of a receipt names this score, its time of day apart."""
@@ -215,7 +223,7 @@ class VirtualPatient:
         self.give_up()
 
     def give_up(self) -> None:
-        """Count what was said and not acknowledged apart, unless the service is away and may still answer a text."""
+        """Count what was said and not acknowledged apart, unless the service is away and may answer a text yet."""
         if self.stage.up:
             self.pages.unanswered += self._expecting
             self._expecting = []

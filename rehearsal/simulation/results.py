@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -88,8 +89,8 @@ async def _by_temperament(db: Database, trial: Trial) -> Section:
             shown.append((name, str(len(theirs)), str(agreed), str(left), *_cells(figures)))
     return Section(
         "Adherence by temperament",
-        "Answered on time or late, of all that has run its course. Temperaments are the simulator's; the diary knows "
-        "none.",
+        "Answered on time or late, of all that has run its course. Temperaments are the simulator's; the diary "
+        "knows none.",
         ("Temperament", "Patients", "Agreed", "Left", *_HEAD),
         shown,
     )
@@ -140,7 +141,10 @@ def _alerts(read: Exported) -> Section:
         "What the team was called for",
         "Seen and done: median hours from the call; those nobody has dealt with by the end are open.",
         ("Rule", "Alerts", "Patients", "Seen after", "Done after", "Open"),
-        [(rule, str(times), *_handled([row for row in rows if row["rule"] == rule])) for rule, times in rules.most_common()],
+        [
+            (rule, str(times), *_handled([row for row in rows if row["rule"] == rule]))
+            for rule, times in rules.most_common()
+        ],
     )
 
 
@@ -151,8 +155,6 @@ def _handled(rows: list[dict[str, str]]) -> tuple[str, ...]:
 
 
 def _hours(rows: Iterable[dict[str, str]], until: str) -> list[float]:
-    from datetime import datetime
-
     return [
         (datetime.fromisoformat(row[until]) - datetime.fromisoformat(row["raised_utc"])).total_seconds() / 3600
         for row in rows
@@ -173,8 +175,8 @@ def _busy(load: Load) -> Section:
     ]
     return Section(
         "The busiest day, hour and second",
-        "Messages and changes of messages, as Telegram's limits count them (about 30 a second to one bot), before the "
-        "pacer spreads them: what falls due in one second goes out in a few.",
+        "Messages and changes of messages, as Telegram's limits count them (about 30 a second to one bot), before "
+        "the pacer spreads them: what falls due in one second goes out in a few.",
         ("", "When", "To patients", "To the team", "Changes", "From patients"),
         [
             (name, when, f"{one.to_patients:,}", f"{one.to_staff:,}", f"{one.changes:,}", f"{one.from_patients:,}")

@@ -1,4 +1,4 @@
-"""The running diary of a simulation: real bot, schedules and storage, a stand-in Telegram, no socket, one thread."""
+"""The running diary of a simulation: real bot, schedules and storage, a stand-in Telegram, no socket."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -146,8 +146,18 @@ class Stage:
         message: int | None = None,
     ) -> None:
         line = Line(
-            self.clock(), phone.code, phone.staff, phone.zone, phone.language, to_phone, kind, cause, text, buttons, message
-        )  # fmt: skip
+            at=self.clock(),
+            code=phone.code,
+            staff=phone.staff,
+            zone=phone.zone,
+            language=phone.language,
+            to_phone=to_phone,
+            kind=kind,
+            cause=cause,
+            text=text,
+            buttons=buttons,
+            message=message,
+        )
         self.transcript.add(line)
 
     def _heard(self, call: Call) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from diary import Actor
+from diary import SYSTEM
 from diary.answers import Verdict, enter_answer, scored
 from diary.visits import record_visit
 from protocol.calendar import instant, phase_starts_from, visit_dates, zone_of
@@ -37,14 +37,19 @@ class Member:
     language = "en"
 
     def __init__(
-        self, code: str, person: Person, stage: Stage, zone: str, draws: Random,
+        self,
+        person: Person,
+        stage: Stage,
+        *,
+        zone: str,
+        draws: Random,
         patients: Mapping[str, VirtualPatient],
-    ) -> None:  # fmt: skip
-        self.code = code
+    ) -> None:
+        self.code = person.profile.first_name
         self.person = person
         self.zone = zone
         self.read_up_to = 0
-        self.actor: Actor | None = None
+        self.actor = SYSTEM  # until the diary knows this member
         self._stage = stage
         self._draws = draws
         self._patients = patients
@@ -83,8 +88,9 @@ class Member:
 
     async def _deal_with(self, message_id: int, alert_id: int) -> None:
         """Do what the alert calls for, then say that it is done."""
-        assert self.actor is not None
-        found = next((one for one in await open_alerts(self._stage.db, self.actor.sites) if one.id == alert_id), None)
+        found = next(
+            (one for one in await open_alerts(self._stage.db, self.actor.sites) if one.id == alert_id), None
+        )
         if found is not None and found.rule == "silent-days" and self._draws.random() < _ASKED_BY_PHONE:
             await self._call(self._patients[found.code])
         await self._tap(message_id, "ad")
@@ -94,7 +100,7 @@ class Member:
         now = self._stage.clock()
         found = await record(self._stage.db, patient.code, None, now)
         missed = [line.slot for line in found.lines if line.slot.kind == "rating" and line.slot.state == "missed"]
-        if not missed or self.actor is None:
+        if not missed:
             return
         score = patient.body.rating(patient.day, patient.protocol.trial.nrs)
         done = await enter_answer(

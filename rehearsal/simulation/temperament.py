@@ -82,8 +82,8 @@ class Errand:
 
 # How many patients of a hundred do each of these once.
 _BESIDES: Final = (
-    (Kind.NOTE, 35), (Kind.SIDE_EFFECT, 25), (Kind.CHANGE, 20), (Kind.PAUSE, 6), (Kind.LANGUAGE, 4), (Kind.TIME, 10),
-    (Kind.TODAY, 30), (Kind.HELP, 25), (Kind.PRIVACY, 10), (Kind.PICTURE, 8),
+    (Kind.NOTE, 35), (Kind.SIDE_EFFECT, 25), (Kind.CHANGE, 20), (Kind.PAUSE, 6), (Kind.LANGUAGE, 4),
+    (Kind.TIME, 10), (Kind.TODAY, 30), (Kind.HELP, 25), (Kind.PRIVACY, 10), (Kind.PICTURE, 8),
 )  # fmt: skip
 _AWAY_DAYS: Final = (10, 30)
 
@@ -93,7 +93,10 @@ def errands(temperament: Temperament, days: int, draws: Random) -> list[Errand]:
     found = [Errand(draws.randrange(1, days), kind) for kind, chance in _BESIDES if draws.random() * 100 < chance]
     middle = draws.randrange(max(1, days // 6), max(2, days // 2))
     if temperament.travels:
-        found += [Errand(middle, Kind.TRAVEL), Errand(min(days - 1, middle + draws.randint(*_AWAY_DAYS)), Kind.RETURN)]
+        found += [
+            Errand(middle, Kind.TRAVEL),
+            Errand(min(days - 1, middle + draws.randint(*_AWAY_DAYS)), Kind.RETURN),
+        ]
     if temperament.blocks:
         found.append(Errand(middle, Kind.BLOCK))
     if temperament.leaves:

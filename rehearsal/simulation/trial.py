@@ -1,8 +1,7 @@
 """Lives through a whole trial: from event to event, with everybody on stage."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -119,7 +118,9 @@ class Trial:
             self.db, code=code, role=role, sites=sites, language="en", actor=SYSTEM, now=stage.clock(), form=code
         )
         person = stage.telegram.person(code)
-        member = Member(code, person, stage, self._protocol.trial.timezone, self._draws(code), self.patients)
+        member = Member(
+            person, stage, zone=self._protocol.trial.timezone, draws=self._draws(code), patients=self.patients
+        )
         stage.hand_out(member)
         person.press_start(stage.account, invite.token)
         await stage.settle()
@@ -141,7 +142,7 @@ class Trial:
         coordinator = self._team[who.site]
         invite = await add_patient(
             self.db, code=who.code, start=who.start, site=who.site, protocol_id=self._protocol_id, timezone=None,
-            language=who.language, actor=coordinator.actor or SYSTEM, now=stage.clock(), form=who.code,
+            language=who.language, actor=coordinator.actor, now=stage.clock(), form=who.code,
         )  # fmt: skip
         patient = self._patient(arrival)
         self.patients[who.code] = patient

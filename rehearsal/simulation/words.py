@@ -36,13 +36,24 @@ REASONS: Final = {"en": "I mixed up two days", "ar": "خلطت بين يومين
 CAPTION: Final = {"en": "this is how it looks", "ar": "هكذا تبدو"}
 
 # What no rating can be made of; the last is longer than a message, so a phone sends it in pieces.
-NONSENSE: Final = ("7 or 8", "aaa", "7.5", "12", "-1", "🙂", "not so good today", "٧ أو ٨", "الحمد لله", "blah " * 2000)
+NONSENSE: Final = (
+    "7 or 8",
+    "aaa",
+    "7.5",
+    "12",
+    "-1",
+    "🙂",
+    "not so good today",
+    "٧ أو ٨",
+    "الحمد لله",
+    "blah " * 2000,
+)
 LONGEST_MESSAGE: Final = 4096
 
 # How a score is typed: plainly, as a fraction of ten, with a full stop, in Arabic or in wide digits.
 SPELLINGS: Final = ("{}", "{}/10", " {}. ", "{arabic}", "{wide}")
 _ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
-_WIDE = str.maketrans("0123456789", "０１２３４５６７８９")  # noqa: RUF001 - meant: they look alike and are others
+_WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
 def spelled(score: int, form: str, most: int) -> str:

@@ -1,5 +1,7 @@
 """`daybook simulate` as a user calls it."""
 
+from rehearsal.simulation import outcome
+from rehearsal.simulation.check import LOST, Fault, Findings
 from tests.cli.conftest import Shell
 
 
@@ -38,9 +40,6 @@ def test_a_format_there_is_not_is_named_and_nothing_is_left(empty: Shell):
 
 
 def test_a_fault_that_the_check_finds_is_told_and_is_exit_1(empty: Shell, monkeypatch):
-    from rehearsal.simulation import outcome
-    from rehearsal.simulation.check import LOST, Fault, Findings
-
     really = outcome.check
 
     async def finds(*arguments: object, **named: object) -> Findings:

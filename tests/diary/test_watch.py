@@ -45,7 +45,7 @@ async def slot(stage, patient, item, day=START):
     return next(one for one in found if one.item == item)
 
 
-async def answer(stage, patient, item, what, now, day=START):
+async def answer(stage, patient, item, what, now, day=START):  # noqa: PLR0917 - read as a sentence
     asked = await slot(stage, patient, item, day)
     return await record_answer(
         stage.db, patient_id=patient.id, slot_id=asked.id, answer=what, arrival=Arrival("button", now), now=now
@@ -76,7 +76,8 @@ async def test_an_early_answer_calls_for_a_look_when_it_was_due(stage: Stage, am
     early = cairo("2026-12-08 08:10")
     await answer(stage, amina, "capsule", TAKEN, early, day)
     watch = Watch()
-    await evaluate_everybody(stage.db, now=early + timedelta(minutes=5), watch=watch)
+    for minutes in (5, 6):  # the first look calls staff, which is news itself
+        await evaluate_everybody(stage.db, now=early + timedelta(minutes=minutes), watch=watch)
     assert await due(stage, watch, cairo("2026-12-08 08:50")) == []
     assert await due(stage, watch, cairo("2026-12-08 09:00")) == ["P-001"]
 
@@ -134,7 +135,9 @@ async def test_hour_by_hour_it_finds_what_a_look_at_everybody_finds(template, tm
             now = cairo("2026-11-24 00:20") + hour * HOUR
             day = START + timedelta(days=hour // 24)
             for patient in people:
-                if hour % 24 in (10, 14, 20, 21) and draws.random() < (0.25 if day < START + timedelta(days=5) else 0.7):
+                if hour % 24 in (10, 14, 20, 21) and draws.random() < (
+                    0.25 if day < START + timedelta(days=5) else 0.7
+                ):
                     rates = hour % 24 >= 20
                     what = scored(draws.choice((3, 8, 9))) if rates else TAKEN
                     await answer(stage, patient, "pain" if rates else "infusion", what, now, day)
@@ -142,4 +145,4 @@ async def test_hour_by_hour_it_finds_what_a_look_at_everybody_finds(template, tm
         found.append(await raised(db))
         await db.close()
     assert found[0] == found[1]
-    assert len(found[0]) > 3
+    assert len(found[0]) > 2

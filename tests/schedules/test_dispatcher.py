@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import update
 
 from diary import SYSTEM, PatientStatus
+from diary.answers import answer_later
 from diary.enrolment import change_status, move_phase
 from diary.joining import choose_zone
 from protocol.calendar import next_nudge
@@ -219,6 +220,19 @@ async def test_a_message_never_leaves_its_ladder(stage, amina):
     assert next_nudge(await protocol_of_stage(stage), item, slot.due_at, slot.closes_at, slot.zone, after=DUE) == (
         DUE + 45 * MINUTE
     )
+
+
+async def test_whoever_said_later_is_not_asked_again_at_once_by_the_ladder(stage, amina):
+    slot = await rating(stage, amina)
+    sender, asked_at = FakeSender(), []
+    for minute in range(0, 120, 1):
+        now = DUE + minute * MINUTE
+        if minute == 8:  # to be asked again at 20:38, seven minutes before the ladder's 20:45
+            await answer_later(stage.db, patient_id=amina.id, slot_id=slot.id, now=now)
+        before = len(sender.handed)
+        await send_due(stage.db, sender, now=now)
+        asked_at += [minute] * (len(sender.handed) - before)
+    assert asked_at == [0, 38, 90]
 
 
 async def protocol_of_stage(stage):

@@ -128,6 +128,14 @@ async def test_a_different_second_answer_is_offered_as_a_change(world: World):
     assert (entry.score, entry.change_reason, entry.kind) == (8, "wrong-button", "on time")
 
 
+async def test_a_change_to_what_is_recorded_already_asks_for_no_reason(world: World):
+    amina = await world.patient()
+    await world.go_to(cairo("2026-11-24 09:00"))
+    await world.tap(amina, "Taken", "Change", "Taken")
+    assert amina.last.text.startswith("✓ taken recorded")
+    assert (await holding(world))["infusion 2026-11-24 0"].supersedes is None
+
+
 async def test_a_change_in_words_keeps_the_words(world: World):
     amina = await world.patient()
     await world.go_to(cairo("2026-11-24 20:00"))

@@ -43,7 +43,9 @@ def test_means_and_spreads_are_the_published_ones(arm, measure, day, mean, sprea
 
 
 def test_at_two_weeks_the_groups_do_not_differ_and_at_six_they_do():
-    apart = {day: fmean(measured(PLACEBO, "nrs", day)) - fmean(measured(MAGNESIUM, "nrs", day)) for day in (14, 42, 91)}
+    apart = {
+        day: fmean(measured(PLACEBO, "nrs", day)) - fmean(measured(MAGNESIUM, "nrs", day)) for day in (14, 42, 91)
+    }
     assert apart[14] == pytest.approx(0, abs=0.1)
     assert apart[42] > 1
     assert apart[91] > apart[42]

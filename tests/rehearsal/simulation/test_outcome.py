@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 
 from protocol.errors import DaybookError
 from protocol.load import load_protocol
-from rehearsal.simulation.effects import AS_PUBLISHED, ARMS, Effects
+from rehearsal.simulation.effects import ARMS, AS_PUBLISHED, Effects
 from rehearsal.simulation.outcome import simulate
 from rehearsal.simulation.trial import Wanted, allocation
 from reports.exported import Exported
@@ -23,6 +22,7 @@ from reports.randomisation import read_allocation
 from tests.rehearsal.simulation.conftest import WEEK, Left, bytes_of
 
 ROOT = Path(__file__).parents[3]
+COMMAND = "from cli.main import main; main()"
 SMALL = Wanted(WEEK, patients=3, seed=5)
 
 
@@ -62,7 +62,11 @@ def test_the_arm_reaches_nothing_but_the_list(tmp_path):
     one, other = bytes_of(tmp_path / "one"), bytes_of(tmp_path / "other")
     # The list is another one, and with it the page's tables by arm; nothing else knows.
     assert {name for name in one if one[name] != other[name]} == {"allocation.csv", "index.html"}
-    assert not [name for name, content in one.items() if name != "allocation.csv" and b"placebo" in content and name != "index.html"]
+    assert not [
+        name
+        for name, content in one.items()
+        if name != "allocation.csv" and b"placebo" in content and name != "index.html"
+    ]
 
 
 def test_export_and_list_fit_together(week: Left):
@@ -73,10 +77,14 @@ def test_export_and_list_fit_together(week: Left):
 
 def test_the_database_is_one_that_the_product_opens(week: Left):
     key = (week.folder / "daybook.key").read_text().strip()
+    address = f"sqlite:///{week.folder / 'daybook.db'}"
     done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "adherence", "--json"] if False else [sys.executable, "-c", "from cli.main import main; main()", "adherence", "--json", "--by", "item"],
-        env={"PYTHONPATH": str(ROOT), "DAYBOOK_SECRET_KEY": key, "DAYBOOK_DATABASE_URL": f"sqlite:///{week.folder / 'daybook.db'}"},
-        cwd=week.folder.parent, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", COMMAND, "adherence", "--json", "--by", "item"],
+        env={"PYTHONPATH": str(ROOT), "DAYBOOK_SECRET_KEY": key, "DAYBOOK_DATABASE_URL": address},
+        cwd=week.folder.parent,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert {row["item"] for row in json.loads(done.stdout)} == {"pain", "tablet"}
 
@@ -103,17 +111,18 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
 
 def run_apart(folder: Path, *, most_bytes: int | None = None) -> subprocess.Popen[str]:
     """The command in a process of its own, which may be held to files of so many bytes, as on a full disk."""
-
-    def limit() -> None:
-        if most_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-
+    limit = (
+        "" if most_bytes is None else f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({most_bytes},) * 2); "
+    )
+    arguments = ["simulate", "--patients", "6", "--protocol", "postop-week", "--out", str(folder / "out")]
     return subprocess.Popen(
-        [sys.executable, "-c", "from cli.main import main; main()", "simulate", "--patients", "6", "--protocol",
-         "postop-week", "--out", str(folder / "out")],
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}, cwd=folder, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, preexec_fn=limit,
-    )  # fmt: skip
+        [sys.executable, "-c", limit + COMMAND, *arguments],
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("most_bytes", [100_000, 600_000], ids=["the database", "what comes after it"])
@@ -139,12 +148,14 @@ def test_ctrl_c_leaves_nothing(tmp_path):
 
 
 def test_what_every_file_holds(week: Left):
-    assert set(path.name for path in week.folder.iterdir()) == {
+    assert {path.name for path in week.folder.iterdir()} == {
         "allocation.csv", "daybook.db", "daybook.key", "export", "index.html", "load.csv", "messages.csv",
         "messages.html", "messages.md",
     }  # fmt: skip
     with sqlite3.connect(week.folder / "daybook.db") as raw:
-        [(answers,)] = raw.execute("SELECT count(*) FROM entries WHERE supersedes IS NULL AND kind <> 'staff'").fetchall()
+        [(answers,)] = raw.execute(
+            "SELECT count(*) FROM entries WHERE supersedes IS NULL AND kind <> 'staff'"
+        ).fetchall()
         [(sends,)] = raw.execute("SELECT count(*) FROM sends WHERE outcome = 'sent'").fetchall()
     raw.close()
     lines = week.rows("messages.csv")

@@ -1,6 +1,7 @@
 """Messages, texts and load as they are written, worked out by hand."""
 
 from datetime import date, timedelta
+from random import Random
 
 from rehearsal.simulation import transcript as t
 from rehearsal.simulation.load import load_of
@@ -14,7 +15,9 @@ from tests.rehearsal.simulation.conftest import WEEK, Left
 NOON = cairo("2026-11-24 12:00")
 
 
-def line(kind=t.MESSAGE, *, at=NOON, text="hello", language="en", code="north-001", staff=False, to=True, buttons=()):
+def line(
+    kind=t.MESSAGE, *, at=NOON, text="hello", language="en", code="north-001", staff=False, to=True, buttons=()
+):
     return Line(at, code, staff, "Africa/Cairo", language, to, kind, "by itself" if to else "", text, buttons, 1)
 
 
@@ -25,7 +28,10 @@ def test_messages_are_counted_by_day_hour_and_second_on_the_trials_own_clock():
         line(at=late), line(at=late + timedelta(minutes=2)),
     ]  # fmt: skip
     load = load_of(lines, "Africa/Cairo")
-    days = [(span.begins.date(), span.to_patients, span.to_staff, span.changes, span.from_patients) for span in load.days]
+    days = [
+        (span.begins.date(), span.to_patients, span.to_staff, span.changes, span.from_patients)
+        for span in load.days
+    ]
     assert days == [(date(2026, 11, 24), 3, 1, 1, 1), (date(2026, 11, 25), 1, 0, 0, 0)]
     assert (load.busiest_hour.begins.hour, load.busiest_hour.counted) == (12, 4)
     assert load.busiest_second.counted == 4
@@ -66,7 +72,9 @@ def test_the_same_text_with_other_buttons_is_another():
 
 
 def test_an_ethics_board_reads_each_language_the_right_way_round():
-    found = texts_of([line(text="<b>"), line(text="مرحبا", language="ar")], WEEK.protocol, date(2026, 11, 1), date(2026, 12, 1))
+    found = texts_of(
+        [line(text="<b>"), line(text="مرحبا", language="ar")], WEEK.protocol, date(2026, 11, 1), date(2026, 12, 1)
+    )
     page = as_page("a trial", found)
     assert '<blockquote lang="ar" dir="rtl">مرحبا</blockquote>' in page
     assert "&lt;b&gt;" in page
@@ -85,24 +93,26 @@ def test_every_text_that_came_stands_in_the_page_for_the_board(week: Left):
 
 def test_the_results_are_one_page_that_fetches_nothing(week: Left):
     page = (week.folder / "index.html").read_text(encoding="utf-8")
-    for told in ("0 lost, 0 doubled", "Adherence by temperament", "punctual", "said not now", "Messages per day", "<svg"):
+    for told in (
+        "0 lost, 0 doubled",
+        "Adherence by temperament",
+        "punctual",
+        "said not now",
+        "Messages per day",
+        "<svg",
+    ):
         assert told in page
     assert "http" not in page.replace("http://www.w3.org/", "")
 
 
 def test_eighty_patients_have_every_temperament_in_its_share_and_few_have_one_each():
-    from random import Random
-
     assert {one.name for one in drawn(len(TEMPERAMENTS), Random(1))} == {one.name for one in TEMPERAMENTS}
     eighty = drawn(80, Random(1))
-    assert {one.name: eighty.count(one) for one in TEMPERAMENTS} == {
-        one.name: round(one.of_hundred * 0.8) for one in TEMPERAMENTS
-    }
+    assert len(eighty) == 80
+    assert all(abs(eighty.count(one) - one.of_hundred * 0.8) < 1 for one in TEMPERAMENTS)
 
 
 def test_errands_fit_into_a_short_trial_too():
-    from random import Random
-
     for number in range(200):
         found = [errand.day for one in TEMPERAMENTS for errand in errands(one, 7, Random(number))]
         assert all(0 < day < 7 for day in found)
