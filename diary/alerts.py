@@ -111,12 +111,12 @@ class Watch:
         self._line = 0
         self._again_at: dict[int, datetime | None] = {}
 
-    async def due(self, conn: Connection, everybody: Iterable[Patient], *, now: datetime) -> list[Patient]:
-        """Those to look at now."""
+    async def due(self, conn: Connection, everybody: Iterable[int], *, now: datetime) -> list[int]:
+        """Those to look at now, by ids."""
         touched, self._line = await touched_since(conn, self._line)
         for patient_id in touched:
             self._again_at.pop(patient_id, None)
-        return [patient for patient in everybody if self._is_due(patient.id, now)]
+        return [patient_id for patient_id in everybody if self._is_due(patient_id, now)]
 
     def _is_due(self, patient_id: int, now: datetime) -> bool:
         again_at = self._again_at.get(patient_id, now)
@@ -134,17 +134,16 @@ async def evaluate_everybody(
     """Hold the rules against every active patient and count the alerts raised; one failing stops no other."""
     watch = watch or Watch()
     async with db.read() as conn:
-        active = [one for one in await patients.patients(conn) if one.status is PatientStatus.ACTIVE]
-        due = await watch.due(conn, active, now=now)
+        due = await watch.due(conn, await patients.active_ids(conn), now=now)
     count = 0
-    for patient in due:
+    for patient_id in due:
         if stopped():
             break
         try:
-            count += len(await evaluate_rules(db, patient_id=patient.id, now=now))
-            await watch.looked(db, patient.id, now=now)
+            count += len(await evaluate_rules(db, patient_id=patient_id, now=now))
+            await watch.looked(db, patient_id, now=now)
         except Exception as error:
-            log.exception("rules_failed", patient_id=patient.id, error=type(error).__name__)
+            log.exception("rules_failed", patient_id=patient_id, error=type(error).__name__)
     return count
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, case, func, select, update
+from sqlalchemy import Select, bindparam, case, func, select, update
 
 from protocol.lifecycle import PatientStatus
 from storage import tables
@@ -17,6 +17,20 @@ from storage.writing import insert_once
 _a = tables.alerts
 # What staff owe somebody who has left, too: what was written, and a word on the wish to leave.
 _OUTLASTING: Final = ("side-effect", "note", "withdrawn")
+
+
+_NAMED = select(_a.c.id).where(
+    _a.c.patient_id == bindparam("patient_id"), _a.c.rule == bindparam("rule"), _a.c.key == bindparam("key")
+)
+_p, _sites = tables.patients, tables.sites
+_UNTAKEN = (
+    select(_a.c.id, _a.c.patient_id, _p.c.code, _p.c.site_id, _sites.c.timezone.label("zone"), _a.c.rule)
+    .add_columns(_a.c.details, _a.c.raised_at, _p.c.protocol_id)
+    .join(_p, _p.c.id == _a.c.patient_id)
+    .join(_sites, _sites.c.id == _p.c.site_id)
+    .where(_a.c.done_at.is_(None), _a.c.seen_at.is_(None), _a.c.reminded_at.is_(None))
+    .order_by(_a.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +79,8 @@ async def add_alert(
 
 async def alert_exists(conn: Connection, *, patient_id: int, rule: str, key: str) -> bool:
     """Tell whether this was raised before."""
-    query = select(_a.c.id).where(_a.c.patient_id == patient_id, _a.c.rule == rule, _a.c.key == key)
-    return (await conn.execute(query)).first() is not None
+    named = {"patient_id": patient_id, "rule": rule, "key": key}
+    return (await conn.execute(_NAMED, named)).first() is not None
 
 
 async def last_raised_at(conn: Connection, patient_id: int, rule: str) -> datetime | None:
@@ -218,16 +232,7 @@ class UntakenAlert(Record):
 
 async def untaken(conn: Connection) -> list[UntakenAlert]:
     """Open alerts that wait for somebody, the oldest first."""
-    p, sites = tables.patients, tables.sites
-    query = (
-        select(_a.c.id, _a.c.patient_id, p.c.code, p.c.site_id, sites.c.timezone.label("zone"), _a.c.rule)
-        .add_columns(_a.c.details, _a.c.raised_at, p.c.protocol_id)
-        .join(p, p.c.id == _a.c.patient_id)
-        .join(sites, sites.c.id == p.c.site_id)
-        .where(_a.c.done_at.is_(None), _a.c.seen_at.is_(None), _a.c.reminded_at.is_(None))
-        .order_by(_a.c.id)
-    )
-    return [UntakenAlert.of(row) for row in await conn.execute(query)]
+    return [UntakenAlert.of(row) for row in await conn.execute(_UNTAKEN)]
 
 
 async def note_reminder(conn: Connection, alert_id: int, *, at: datetime, audit: AuditId) -> bool:

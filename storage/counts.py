@@ -65,7 +65,12 @@ async def slot_counts(
 
 
 def slots_by(
-    conn: Connection, by: GroupedBy, now: datetime, *, as_of: datetime | None = None, settled: bool = False
+    conn: Connection,
+    by: GroupedBy,
+    now: datetime | ColumnElement[datetime],
+    *,
+    as_of: datetime | None = None,
+    settled: bool = False,
 ) -> Select[Any]:
     """Each slot with the key of its group, its state (or that it is not `settled` yet), and a dose's answer."""
     key, joined = _key(conn, by)

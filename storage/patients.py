@@ -18,6 +18,7 @@ from storage.writing import insert_row
 _PATIENT = columns_of(Patient, tables.patients)
 _phases, _zones, _times = tables.patient_phases, tables.patient_zones, tables.patient_times
 _BY_ID = select(*_PATIENT).where(tables.patients.c.id == bindparam("patient_id"))
+_ACTIVE = select(tables.patients.c.id).where(tables.patients.c.status == "active").order_by(tables.patients.c.code)
 _PHASES = select(_phases.c.phase, _phases.c.start).where(_phases.c.patient_id == bindparam("patient_id"))
 _ZONES = (
     select(_zones.c.since, _zones.c.zone)
@@ -80,6 +81,11 @@ async def patients(conn: Connection, *, site_ids: frozenset[int] | None = None) 
     if site_ids is not None:
         query = query.where(tables.patients.c.site_id.in_(site_ids))
     return [_patient(row) for row in await conn.execute(query)]
+
+
+async def active_ids(conn: Connection) -> list[int]:
+    """Who takes part now, by ids."""
+    return [row.id for row in await conn.execute(_ACTIVE)]
 
 
 async def everybody(conn: Connection, *, site_ids: frozenset[int] | None = None) -> list[Enrolled]:

@@ -14,6 +14,8 @@ from storage.records import Record, Site, StaffMember, columns_of
 from storage.writing import insert_row
 
 _SITE = columns_of(Site, tables.sites)
+_SITES = select(*_SITE).order_by(tables.sites.c.code)
+_PROTOCOL_IDS = select(tables.protocols.c.sha256, tables.protocols.c.id)
 _STAFF = columns_of(StaffMember, tables.staff)
 
 
@@ -41,7 +43,7 @@ async def add_site(conn: Connection, *, code: str, name: str, timezone: str, aud
 
 async def sites(conn: Connection) -> list[Site]:
     """Every clinic, by code."""
-    return [Site.of(row) for row in await conn.execute(select(*_SITE).order_by(tables.sites.c.code))]
+    return [Site.of(row) for row in await conn.execute(_SITES)]
 
 
 async def site_by_code(conn: Connection, code: str) -> Site | None:
@@ -198,7 +200,7 @@ async def add_protocol(
 
 async def protocol_ids(conn: Connection) -> dict[str, int]:
     """The ids of the protocol versions in use, by fingerprint."""
-    rows = await conn.execute(select(tables.protocols.c.sha256, tables.protocols.c.id))
+    rows = await conn.execute(_PROTOCOL_IDS)
     return {row.sha256: row.id for row in rows}
 
 

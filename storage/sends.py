@@ -52,6 +52,47 @@ _OF_SLOT = (
 )
 
 
+_NOW = bindparam("now", type_=Instant)
+_NEXT_NOTICE = (
+    select(_n.c.next_try_at)
+    .where(_n.c.next_try_at > _NOW, _n.c.next_try_at < _n.c.expires_at)
+    .order_by(_n.c.next_try_at)
+    .limit(1)
+)
+_STALE_NOTICES = update(_n).where(_n.c.next_try_at <= _NOW, _n.c.expires_at <= _NOW).values(next_try_at=None)
+
+
+def _due_notices() -> Any:
+    m = tables.staff
+    owned = (_c.c.patient_id == _n.c.patient_id) | (_c.c.staff_id == _n.c.staff_id)
+    return (
+        select(
+            _n.c.id.label("notice_id"),
+            _n.c.patient_id,
+            _n.c.staff_id,
+            _n.c.kind,
+            _n.c.key,
+            _n.c.details,
+            _n.c.next_try_at,
+            _n.c.expires_at,
+            func.coalesce(_p.c.language, m.c.language).label("language"),
+            _c.c.id.label("contact_id"),
+            _c.c.bot_id,
+            _c.c.sealed,
+        )
+        .join(_c, owned)
+        .outerjoin(_p, _p.c.id == _n.c.patient_id)
+        .outerjoin(m, m.c.id == _n.c.staff_id)
+        .where(_n.c.next_try_at <= _NOW, _n.c.expires_at > _NOW, _c.c.reachable == "yes")
+        .where(_p.c.id.is_(None) | (_p.c.status == "active"), m.c.disabled_at.is_(None))
+        .order_by(_n.c.next_try_at)
+        .limit(bindparam("limit"))
+    )
+
+
+_DUE_NOTICES = _due_notices()
+
+
 async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | None, now: datetime) -> int | None:
     """Take a due message in hand and give the send's id; None where an answer, a pause or another one was first.
 
@@ -190,44 +231,13 @@ async def staff_told(conn: Connection, *, kind: str, key: str) -> frozenset[int]
 
 async def due_notices(conn: Connection, *, now: datetime, limit: int) -> list[DueNotice]:
     """Notices to go out now, to chats that can be reached."""
-    p, m, c = tables.patients, tables.staff, tables.contacts
-    owned = (c.c.patient_id == _n.c.patient_id) | (c.c.staff_id == _n.c.staff_id)
-    query = (
-        select(
-            _n.c.id.label("notice_id"),
-            _n.c.patient_id,
-            _n.c.staff_id,
-            _n.c.kind,
-            _n.c.key,
-            _n.c.details,
-            _n.c.next_try_at,
-            _n.c.expires_at,
-            _language(),
-            c.c.id.label("contact_id"),
-            c.c.bot_id,
-            c.c.sealed,
-        )
-        .join(c, owned)
-        .outerjoin(p, p.c.id == _n.c.patient_id)
-        .outerjoin(m, m.c.id == _n.c.staff_id)
-        .where(_n.c.next_try_at <= now, _n.c.expires_at > now, c.c.reachable == "yes")
-        .where(p.c.id.is_(None) | (p.c.status == "active"), m.c.disabled_at.is_(None))
-        .order_by(_n.c.next_try_at)
-        .limit(limit)
-    )
-    return [DueNotice.of(row) for row in await conn.execute(query)]
+    return [DueNotice.of(row) for row in await conn.execute(_DUE_NOTICES, {"now": now, "limit": limit})]
 
 
 async def next_notice_after(conn: Connection, now: datetime) -> datetime | None:
     """When the next notice for anybody falls due."""
-    waiting = select(_n.c.next_try_at).where(_n.c.next_try_at > now, _n.c.next_try_at < _n.c.expires_at)
-    query = waiting.order_by(_n.c.next_try_at).limit(1)
-    at: datetime | None = (await conn.execute(query)).scalar_one_or_none()
+    at: datetime | None = (await conn.execute(_NEXT_NOTICE, {"now": now})).scalar_one_or_none()
     return at
-
-
-def _language() -> Any:
-    return func.coalesce(tables.patients.c.language, tables.staff.c.language).label("language")
 
 
 async def claim_notice(conn: Connection, notice: DueNotice, *, now: datetime) -> bool:
@@ -299,7 +309,7 @@ async def finish_notice(
 
 async def forget_stale_notices(conn: Connection, *, now: datetime) -> None:
     """Let notices go that are no longer worth sending."""
-    await conn.execute(update(_n).where(_n.c.next_try_at <= now, _n.c.expires_at <= now).values(next_try_at=None))
+    await conn.execute(_STALE_NOTICES, {"now": now})
 
 
 def _before(outcome: SendOutcome) -> list[SendOutcome]:

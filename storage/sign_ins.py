@@ -38,6 +38,8 @@ class KeptSession(Record):
 
 _l = tables.sign_in_links
 _s = tables.sessions
+_BEFORE = bindparam("before", type_=Instant)
+_FORGET = (delete(_l).where(_l.c.expires_at < _BEFORE), delete(_s).where(_s.c.seen_at < _BEFORE))
 _OF_USE = _l.c.used_at.is_(None) | _l.c.browser_hash.is_not(None)
 _AT = bindparam("at", type_=Instant)
 _HASHES: Any = bindparam("hashes", expanding=True)
@@ -170,5 +172,5 @@ async def shut_out(
 
 async def forget_old(conn: Connection, *, before: datetime) -> None:
     """Remove links and sessions that were over before an instant; the trail tells who came in and when."""
-    await conn.execute(delete(_l).where(_l.c.expires_at < before))
-    await conn.execute(delete(_s).where(_s.c.seen_at < before))
+    for forget in _FORGET:
+        await conn.execute(forget, {"before": before})

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, func, insert, select, update
@@ -145,18 +146,28 @@ async def slots_of_patient(
     open_at: datetime | None = None,
 ) -> list[Slot]:
     """A patient's slots by due time: all, or those in states, between dates, of a kind, open at an instant."""
+    given = {"from_date": from_date, "to_date": to_date, "kind": kind, "open_at": open_at}
+    asked = {name: value for name, value in given.items() if value is not None}
+    query = _of_patient(frozenset(states), frozenset(asked))
+    return [Slot.of(row) for row in await conn.execute(query, {"patient_id": patient_id, "now": now, **asked})]
+
+
+@cache
+def _of_patient(states: frozenset[SlotState], asked: frozenset[str]) -> Any:
+    """The question with these conditions, written down once: to do so takes longer than to execute it."""
     query = _OF_PATIENT
     if states:
-        query = query.where(state_of_slot(_NOW).element.in_([wanted.value for wanted in states]))
-    if from_date is not None:
-        query = query.where(_s.c.local_date >= from_date)
-    if to_date is not None:
-        query = query.where(_s.c.local_date <= to_date)
-    if kind is not None:
-        query = query.where(_s.c.kind == kind)
-    if open_at is not None:
-        query = query.where(_s.c.opens_at <= open_at, _s.c.closes_at > open_at)
-    return [Slot.of(row) for row in await conn.execute(query, {"patient_id": patient_id, "now": now})]
+        query = query.where(state_of_slot(_NOW).element.in_(sorted(wanted.value for wanted in states)))
+    if "from_date" in asked:
+        query = query.where(_s.c.local_date >= bindparam("from_date"))
+    if "to_date" in asked:
+        query = query.where(_s.c.local_date <= bindparam("to_date"))
+    if "kind" in asked:
+        query = query.where(_s.c.kind == bindparam("kind"))
+    if "open_at" in asked:
+        at = bindparam("open_at", type_=Instant)
+        query = query.where(_s.c.opens_at <= at, _s.c.closes_at > at)
+    return query
 
 
 async def slot_by_id(conn: Connection, slot_id: int, *, now: datetime) -> Slot | None:

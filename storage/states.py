@@ -43,7 +43,7 @@ def state_of_slot(
     ).label("state")
 
 
-def settled_state(until: datetime) -> Label[str]:
+def settled_state(until: datetime | ColumnElement[datetime]) -> Label[str]:
     """The state of slots whose window had closed by an instant; all others count as still to come."""
     return case((slots.c.closes_at > until, SlotState.COMING.value), else_=state_of_slot(until).element).label(
         "state"

@@ -36,7 +36,8 @@ async def watch(stage: Stage, amina):
 
 async def due(stage, watch, now):
     async with stage.db.read() as conn:
-        return [one.code for one in await watch.due(conn, await patients.patients(conn), now=now)]
+        codes = {one.id: one.code for one in await patients.patients(conn)}
+        return [codes[patient_id] for patient_id in await watch.due(conn, codes, now=now)]
 
 
 async def slot(stage, patient, item, day=START):
