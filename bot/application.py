@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,7 +107,7 @@ class Chat:
     async def work(self, waiting: Waiting) -> None:
         """Handle a kept update to its end: tried again after a failure, at last set aside; it never raises."""
         try:
-            update = Update.de_json(_readable(waiting.body), self.bot)
+            update = Update.de_json(_without_buttons(_readable(waiting.body)), self.bot)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, reading it again will not help
             await self._set_aside(waiting, error)
             return
@@ -297,6 +298,13 @@ def _readable(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return orjson.loads(json.dumps(loads_leniently(body), ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _without_buttons(update: Any) -> Any:
+    """An update without the buttons around the one that was tapped: what it says back is all that is looked at."""
+    with suppress(KeyError, TypeError, AttributeError):  # no tap, or one the library will find fault with
+        update["callback_query"]["message"].pop("reply_markup", None)
+    return update
 
 
 async def _until_taken(write: Callable[[], Awaitable[None]]) -> None:

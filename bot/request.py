@@ -123,6 +123,10 @@ class LeanRequest(BaseRequest):
             # The library takes the result unseen, and its KeyError would look like a fault of ours.
             # No cause is kept: a decoding error carries the document it could not read.
             raise TelegramError("Invalid server response")
+        if isinstance(answer.get("result"), dict):
+            # The buttons that were just sent: nobody looks at them, and to make objects of them takes longer than
+            # all the rest of the message.
+            answer["result"].pop("reply_markup", None)
         return answer
 
     async def _exchange(

@@ -68,7 +68,7 @@ class Words:
 
     def time(self, at: datetime | time) -> str:
         """A time of day, "20:00"."""
-        return self.digits(format_time(at, "HH:mm", locale=self.locale))
+        return self.digits(_clock(at.hour, at.minute, self.locale))
 
     def date(self, on: Day, *, today: Day | None = None) -> str:
         """A day of the week with its date, "Tue 24 Nov", and with its year where that is another than today's."""
@@ -95,6 +95,12 @@ class Words:
             if city := known.get(name, {}).get("city"):
                 return str(city)
         return zone.rpartition("/")[2].replace("_", " ")
+
+
+@lru_cache(maxsize=4096)
+def _clock(hour: int, minute: int, locale: Locale) -> str:
+    """Kept for the same reason: a list of clocks has thirty times of day."""
+    return str(format_time(time(hour, minute), "HH:mm", locale=locale))
 
 
 @lru_cache(maxsize=4096)

@@ -100,7 +100,7 @@ class _Key:
             raise SealError("A sealed value was changed or moved to another row.") from None
 
     def lookup(self, purpose: str, value: str) -> bytes:
-        return hmac.new(self._hmac, f"{purpose}\0{value}".encode(), hashlib.sha256).digest()
+        return hmac.digest(self._hmac, f"{purpose}\0{value}".encode(), "sha256")
 
 
 def _derived(secret: bytes, purpose: bytes) -> bytes:

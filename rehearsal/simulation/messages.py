@@ -125,8 +125,10 @@ def as_markdown(title: str, found: Sequence[Texts]) -> str:
 
 
 def _said(text: Text) -> str:
-    comes = "comes by itself" if text.by_itself else "an answer"
-    return f"{_KINDS[text.kind].capitalize()}, {comes}; {text.times:,} times, to {text.patients:,} patients"
+    comes = "comes by itself" if text.by_itself else "a reply"
+    times = "once" if text.times == 1 else f"{text.times:,} times"
+    patients = "one patient" if text.patients == 1 else f"{text.patients:,} patients"
+    return f"{_KINDS[text.kind].capitalize()}, {comes}; {times}, to {patients}"
 
 
 _STYLE: Final = """

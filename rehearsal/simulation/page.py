@@ -36,7 +36,8 @@ dt { color: #57606a } dd { margin: 0 }
 th, td { text-align: start; padding: .28rem 1rem .28rem 0; vertical-align: top }
 thead th { border-bottom: 1px solid #1b1f24; font-weight: 600 } tbody th { font-weight: 400 }
 tbody tr + tr { border-top: 1px solid #e3e8ec } td { white-space: nowrap }
-svg { max-width: 100%; height: auto; display: block; margin-top: .6rem } figure { margin: 1.5rem 0 }
+svg { max-width: 100%; height: auto; display: block; margin-top: .6rem }
+.scroll > svg { min-width: 40rem } figure { margin: 1.5rem 0 }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; font-size: .9rem; color: #57606a }
 .legend i { display: inline-block; width: .8em; height: .8em; margin-inline-end: .4em }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .5rem } }
@@ -126,7 +127,7 @@ def _bars(spans: Sequence[tuple[str, Span]], title: str) -> str:
                 )
         if label:
             parts.append(f'<text x="{x + wide / 2:.1f}" y="{_HEIGHT - 6:g}" text-anchor="middle">{label}</text>')
-    return "".join([*parts, "</svg>"])
+    return f'<div class="scroll" tabindex="0">{"".join(parts)}</svg></div>'
 
 
 def _table(section: Section) -> str:

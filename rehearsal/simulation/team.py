@@ -28,6 +28,7 @@ _BEGINS, _ENDS = time(8), time(17)
 _TAKES, _COMES, _MOVES, _MISTYPES = 0.85, 0.94, 0.2, 0.03
 _AFTER_LEAVING: Final = 0.3
 _ASKED_BY_PHONE: Final = 0.5
+_URGENT: Final = "⚠"  # how the bot marks a side effect, by day and night
 
 
 class Member:
@@ -60,11 +61,14 @@ class Member:
         seen = next((button for button in buttons_of(message) if button.act == "as"), None)
         if seen is None or seen.number(0) in self._taken:
             return
-        if self._draws.random() < _TAKES:
+        urgent = message.text.startswith(_URGENT)
+        if urgent or self._draws.random() < _TAKES:
             self._taken.add(seen.number(0))
-            takes_at = self._at_work(self._stage.clock() + timedelta(minutes=self._draws.randint(5, 150)))
+            takes_at = self._stage.clock() + timedelta(minutes=self._draws.randint(5, 30 if urgent else 150))
+            takes_at = takes_at if urgent else self._at_work(takes_at)
             self._stage.agenda.put(takes_at, partial(self._tap, message.id, "as"))
-            ends_at = self._at_work(takes_at + timedelta(minutes=self._draws.randint(20, 300)))
+            ends_at = takes_at + timedelta(minutes=self._draws.randint(20, 300))
+            ends_at = ends_at if urgent else self._at_work(ends_at)
             self._stage.agenda.put(ends_at, partial(self._deal_with, message.id, seen.number(0)))
 
     def is_refused(self) -> None:
