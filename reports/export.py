@@ -15,16 +15,19 @@ from typing import Any, Final
 
 from diary.protocols import protocol_of
 from protocol.errors import DaybookError, UnknownCodeError
+from reports.blinding import refuse_arms
 from reports.bundle import Bundle, Written, whole_or_nothing
 from reports.columns import Cells, Column
 from reports.dictionary import dictionary_of
 from reports.formats.choice import FORMATS, checked, opened
 from reports.formats.taking import About, Add, Format
+from reports.summaries import summaries
 from reports.tables import TABLES, Table
 from storage import extracts, people
 from storage.copies import unhurried_view
 from storage.database import Connection, Database
 from storage.extracts import Batch, Wanted
+from storage.journeys import places
 
 MANIFEST: Final = "manifest.json"
 # What the manifest promises its readers; a change that breaks them gets the next number.
@@ -50,7 +53,9 @@ async def export_bundle(
         async with unhurried_view(db, folder) as conn:
             wanted = Wanted(conn, await _site_id(conn, site), now)
             about = await _about(db, wanted, site)
-            await _write_tables(wanted, opened(names, bundle, about), free_text=free_text)
+            tables = (*TABLES, *summaries(about.protocol, await places(wanted)))
+            refuse_arms(about.protocol, tables)
+            await _write_tables(wanted, tables, opened(names, bundle, about), free_text=free_text)
             await _write_protocols(bundle, wanted)
         written = await asyncio.to_thread(bundle.sealed)
         _write_manifest(folder, about, written)
@@ -67,9 +72,11 @@ async def _about(db: Database, wanted: Wanted, site: str | None) -> About:
     return About(await protocol_of(db, wanted.conn, newest), site, wanted.cut_off)
 
 
-async def _write_tables(wanted: Wanted, formats: Sequence[Format], *, free_text: bool) -> None:
-    tables = [table if free_text else _without_words(table) for table in TABLES]
-    for table in (*tables, dictionary_of(tables)):
+async def _write_tables(
+    wanted: Wanted, tables: Sequence[Table], formats: Sequence[Format], *, free_text: bool
+) -> None:
+    shown = [table if free_text else _without_words(table) for table in tables]
+    for table in (*shown, dictionary_of(shown)):
         rows = await _write(table, wanted, formats)
         if table.counted:
             _agree(table, rows, await extracts.count_rows(wanted, table.counted))

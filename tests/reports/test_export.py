@@ -36,6 +36,10 @@ NAMES = [
     "outages.csv",
     "visits.csv",
     "comments.csv",
+    "adherence.csv",
+    "weeks.csv",
+    "wide.csv",
+    "flow.csv",
     "data_dictionary.csv",
 ]
 
