@@ -10,7 +10,7 @@ from storage.extracts import Batch, Wanted
 _TYPE_MEANS: Final = {
     Kind.TEXT: "text. In CSV one that begins with = + - @ ' (or a full-width form of these), tab or line break "
     "has an apostrophe before it, so that no spreadsheet runs it; take one leading apostrophe away to have the "
-    "original",
+    "original. SPSS and SAS transport files keep no blanks at the end of a text",
     Kind.CODE: "one of the allowed values; in Stata and SPSS a number with that value as its label",
     Kind.INTEGER: "whole number",
     Kind.NUMBER: "number, with a point before its decimal places",
