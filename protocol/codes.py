@@ -25,23 +25,21 @@ class Codes:
 
 def codes_of(protocol: Protocol) -> Codes:
     """Every code of a protocol, as written or by the rule above: items first, in the order of the file."""
-    items = {item.id: item.code for _, item in protocol.items() if item.code}
-    measures = {measure.id: measure.code for measure in protocol.measure if measure.code}
-    taken = {*items.values(), *measures.values()}
-    for codes, ids in (
-        (items, dict.fromkeys(item.id for _, item in protocol.items())),
-        (measures, dict.fromkeys(measure.id for measure in protocol.measure)),
-    ):
-        for name in ids:
-            if name not in codes:
-                codes[name] = _own(name, taken)
-    return Codes(items, measures)
-
-
-def _own(identifier: str, taken: set[str]) -> str:
-    code = next(code for code in _candidates(identifier) if len(code) <= _LONGEST and code not in taken)
-    taken.add(code)
-    return code
+    codes = Codes({}, {})
+    asked = [
+        *((codes.items, item.id, item.code) for _, item in protocol.items()),
+        *((codes.measures, measure.id, measure.code) for measure in protocol.measure),
+    ]
+    taken: set[str] = set()
+    for owners, name, code in asked:
+        if code and code not in taken and name not in owners:
+            owners[name] = code
+            taken.add(code)
+    for owners, name, _ in asked:
+        if name not in owners:
+            owners[name] = next(one for one in _candidates(name) if len(one) <= _LONGEST and one not in taken)
+            taken.add(owners[name])
+    return codes
 
 
 def _candidates(identifier: str) -> Iterator[str]:

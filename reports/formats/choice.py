@@ -26,6 +26,8 @@ _KINDS: Final = {
     "stata": _Kind("labelled", "Stata", ("pyreadstat", "polars")),
     "spss": _Kind("labelled", "Spss", ("pyreadstat", "polars")),
     "xpt": _Kind("labelled", "Xpt", ("pyreadstat", "polars")),
+    "odm": _Kind("odm", "Odm"),
+    "dataset-json": _Kind("dataset_json", "DatasetJson"),
 }
 FORMATS: Final = tuple(_KINDS)
 
