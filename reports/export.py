@@ -21,6 +21,7 @@ from reports.columns import Cells, Column
 from reports.dictionary import dictionary_of
 from reports.formats.choice import FORMATS, checked, opened
 from reports.formats.taking import About, Add, Format
+from reports.scripts import write_scripts
 from reports.summaries import summaries
 from reports.tables import TABLES, Table
 from storage import extracts, people
@@ -57,6 +58,8 @@ async def export_bundle(
             refuse_arms(about.protocol, tables)
             await _write_tables(wanted, tables, opened(names, bundle, about), free_text=free_text)
             await _write_protocols(bundle, wanted)
+            if "csv" in names:
+                write_scripts(bundle, tables)
         written = await asyncio.to_thread(bundle.sealed)
         _write_manifest(folder, about, written)
         return written

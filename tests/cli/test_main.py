@@ -43,6 +43,7 @@ def test_every_command_that_reads_answers_json_if_asked():
         "patient stop-use",
         "staff reset",
         "protocol schema",
+        "randomise",  # it makes a CSV file
     )
     changes = ("move", "pause", "resume", "withdraw", "erase")
     for path, command in commands():
