@@ -1,6 +1,8 @@
 """A trial with two sites, and everything in it that a standard of CDISC has a place for."""
 
+import csv
 from datetime import date
+from pathlib import Path
 
 from diary import SYSTEM, PatientStatus
 from diary.answers import Arrival
@@ -84,3 +86,11 @@ async def at_the_coast(stage: Stage) -> None:
     await say(stage, basma, "capsule 2026-11-25", not_taken("none-left"), "2026-11-25 09:10")
     await say(stage, basma, "pain 2026-11-25", scored(0), "2026-11-25 20:10")
     await reported(stage, basma, "تعب", key="c:1", at="2026-11-25 20:12")
+
+
+def cells(out: Path, table: str) -> list[dict[str, str]]:
+    """The lines of a CSV file, texts as they were written."""
+    with (out / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            {name: cell.removeprefix("'") for name, cell in row.items() if name} for row in csv.DictReader(file)
+        ]
