@@ -17,7 +17,7 @@ from reports.formats.markup import element, plain
 from reports.formats.odm_study import REPORTS, SIDE_EFFECT, oid, study, study_oid, units_of, version_oid
 from reports.formats.taking import About, Add
 from reports.formats.united import united
-from reports.tables import Table
+from reports.tables import NOTES, Table
 
 _FILE: Final = "odm/daybook.xml"
 _NAMESPACE: Final = "http://www.cdisc.org/ns/odm/v1.3"
@@ -46,9 +46,9 @@ class Odm:
                 keep(cells)
                 if "staff" in names:
                     self._staff.update(cells[names.index("staff")])
-                if table.name == "notes":
-                    lengths = (len(text or "") for text in cells[names.index("text")])
-                    self._longest_report = max(self._longest_report, *lengths)
+                if table.name == NOTES.name:
+                    texts = cells[names.index("text")]
+                    self._longest_report = max([self._longest_report, *(len(text or "") for text in texts)])
 
             yield add
 

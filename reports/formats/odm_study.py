@@ -51,7 +51,7 @@ def units_of(protocol: Protocol) -> dict[str, str]:
 
 
 def study(protocol: Protocol, *, longest_report: int) -> str:
-    """The element Study; `longest_report` is the length of the longest side effect that was reported."""
+    """The element Study; `longest_report` is the length of the longest text that a patient wrote."""
     trial = protocol.trial
     units = [
         element("MeasurementUnit", {"OID": name, "Name": unit}, translated("Symbol", Text({trial.language: unit})))

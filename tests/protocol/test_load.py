@@ -324,6 +324,9 @@ def test_the_json_schema_names_every_key_and_refuses_others():
     item = schema["$defs"]["Item"]
     assert item["additionalProperties"] is False
     assert item["properties"]["on_time"]["pattern"]
+    assert item["properties"]["given"]["enum"] == ["clinic", "self"]
+    assert schema["$defs"]["Measure"]["properties"]["domain"]["enum"] == ["DA", "FT", "LB", "MK", "NV", "QS", "VS"]
+    assert "code" in item["properties"]
     assert json.dumps(schema)
 
 
