@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from math import inf
 
-from diary.protocols import protocol_of
 from protocol.calendar import zone_of
 from protocol.lifecycle import PatientStatus
 from protocol.model import Alert as Rule
@@ -15,6 +14,7 @@ from reports.adherence import (
     adherence,
     counts_so_far,
     figures_of,
+    protocols_in_use,
     rows_of_patients,
     sites_asked_for,
 )
@@ -143,7 +143,7 @@ async def silent(db: Database, scope: frozenset[int] | None, now: datetime) -> l
 
 async def rules_in_use(db: Database, conn: Connection, kind: str) -> dict[int, Rule]:
     """The rule of this kind of each protocol that has one, by the protocol's id."""
-    protocols = {known: await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()}
+    protocols = await protocols_in_use(db, conn)
     rules = {protocol_id: protocol.alert_of(kind) for protocol_id, protocol in protocols.items()}
     return {protocol_id: rule for protocol_id, rule in rules.items() if rule is not None}
 
