@@ -7,11 +7,12 @@ kept with an instant: a slot open early when a withdrawal cancelled it is not sh
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from diary.protocols import protocol_of
 from diary.roles import patient_called
+from protocol.calendar import zone_of
 from protocol.errors import UnknownCodeError, WrongCallError
 from protocol.model import Protocol
 from reports.definitions import Figures
@@ -122,6 +123,12 @@ def earliest_of(protocols: Iterable[Protocol]) -> timedelta:
 def figures_of(counts: Counts) -> Figures:
     """The figures of counts as the database gives them."""
     return Figures(*(getattr(counts, name) for name in Figures.__slots__))
+
+
+async def local_today(conn: Connection, now: datetime, site_ids: frozenset[int] | None) -> date:
+    """The day it is at these sites, in the easternmost of their zones."""
+    zones = [site.timezone for site in await people.sites(conn) if site_ids is None or site.id in site_ids]
+    return max((now.astimezone(zone_of(zone)).date() for zone in zones), default=now.date())
 
 
 async def sites_asked_for(

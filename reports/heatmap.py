@@ -17,7 +17,7 @@ from reports.words import Words
 # What a phone shows at a glance, and still lets somebody read the codes.
 MOST_ROWS: Final = 60
 _LONGEST_CODE: Final = 110.0
-_ROW, _LEAST_ROW, _HIGHEST = 20.0, 5.0, 2000.0
+_ROW, _HIGHEST = 20.0, 2000.0
 _NAMED: Final = 11.0  # in lower rows no code can be read
 
 
@@ -33,10 +33,13 @@ def _rate(row: GridRow) -> float:
 
 
 def heatmap_picture(grid: Grid, language: str, *, all_rows: int | None = None) -> Picture:
-    """A row for each patient; `all_rows` is how many there are where these are only the ones who answered the least."""
+    """A row for each patient; of `all_rows`, where there are more, these are the ones who answered the least."""
     words = words_in(language)
     sheet = Sheet(PHONE, words)
-    title, span = words("heatmap.title"), words("span", first=words.day(grid.days[0]), last=words.day(grid.days[-1]))
+    title, span = (
+        words("heatmap.title"),
+        words("span", first=words.day(grid.days[0]), last=words.day(grid.days[-1])),
+    )
     few = all_rows is not None and all_rows > len(grid.rows)
     sheet.heading(title, words("heatmap.few", span=span, shown=len(grid.rows), all=all_rows) if few else span)
     if grid.rows:
@@ -44,18 +47,24 @@ def heatmap_picture(grid: Grid, language: str, *, all_rows: int | None = None) -
         sheet.legend(_legend(words, _kinds(grid)))
     else:
         sheet.say(words("nothing"))
-    return sheet.picture("heatmap", title, words("heatmap.description"))
+    return sheet.picture("heatmap", words("heatmap.description"))
 
 
 def _draw(sheet: Sheet, grid: Grid, words: Words) -> None:
-    row = max(_LEAST_ROW, min(_ROW, _HIGHEST / len(grid.rows)))
+    row = min(_ROW, _HIGHEST / len(grid.rows))
     size = min(LABEL, row * 0.8)
     totals = [_total(one, words) for one in grid.rows]
     before = min(max(wide(one.code, size) for one in grid.rows), _LONGEST_CODE) if row >= _NAMED else 0
     after = max(wide(total, size) for total in totals) if row >= _NAMED else 0
     top = sheet.y + 30
     plot = Plot(
-        EDGE + before + 8, sheet.width - EDGE - after - 8, top, row * len(grid.rows), len(grid.days), len(grid.rows), 0
+        EDGE + before + 8,
+        sheet.width - EDGE - after - 8,
+        top,
+        row * len(grid.rows),
+        len(grid.days),
+        len(grid.rows),
+        0,
     )
     sheet.add(*plot.days(grid.days[0], words, top - 8), *_cells(grid, plot))
     for place, (one, total) in enumerate(zip(grid.rows, totals, strict=True)):

@@ -59,21 +59,20 @@ def history_picture(history: History, language: str, *, width: float = PHONE) ->
     """Ratings and doses by day; a page that shows a whole trial asks for a wider one."""
     words = words_in(language)
     sheet = Sheet(width, words)
-    title = words("history.title")
     span = words("span", first=words.day(history.first_day), last=words.day(history.last_day))
-    sheet.heading(title, span)
+    sheet.heading(words("history.title"), span)
     ratings = _by_name(line for line in history.lines if line.slot.kind == "rating")
     doses = _by_name((line for line in history.lines if line.slot.kind == "dose"), with_n=True)
     days = (history.last_day - history.first_day).days + 1
     plot = partial(Plot, EDGE + _SCORES, width - EDGE, steps=days)
-    for number, ((item, _), lines) in enumerate((ratings or {("", 0): ()}).items()):
+    for number, ((item, _), lines) in enumerate(ratings.items()):
         _draw_ratings(sheet, plot, history, item, lines, first=number == 0, alone=len(ratings) <= 1)
     if doses:
         _draw_doses(sheet, plot, history, doses)
     if not history.lines:
         sheet.say(words("nothing"))
     sheet.legend(_legend({_kind(line) for line in history.lines}, words))
-    return sheet.picture("history", title, words("history.description"))
+    return sheet.picture("history", words("history.description"))
 
 
 def _by_name(lines: Iterable[DiaryLine], *, with_n: bool = False) -> dict[tuple[str, int], list[DiaryLine]]:
@@ -105,7 +104,7 @@ def _legend(seen: set[str], words: Words) -> list[tuple[Sample, str]]:
     ]
 
 
-def _draw_ratings(  # noqa: PLR0917 - what a plot is drawn from
+def _draw_ratings(
     sheet: Sheet,
     plot: Callable[..., Plot],
     history: History,
@@ -116,8 +115,7 @@ def _draw_ratings(  # noqa: PLR0917 - what a plot is drawn from
     alone: bool,
 ) -> None:
     words, (low, high) = sheet.words, history.scale
-    if item:
-        sheet.title(history.items[item].in_language(words.language))
+    sheet.panel(history.items[item].in_language(words.language))
     above = _phase_names(history, plot(0, 1), sheet.y + 14, sheet.words) if first else []
     top = max([sheet.y, *(label.y for label in above)]) + 12
     # Half a point below the scale is where what was missed lies.
@@ -223,7 +221,9 @@ def _scores(history: History, lines: Sequence[DiaryLine], axes: Plot, words: Wor
             y = axes.y(_score(line))
             found.append(_dot(kind, place, y, size, told))
             if figures:
-                found.append(Text(place, y - 9, score, SMALL, INK, Anchor.MIDDLE, bold=True, halo=PAPER, name="score"))
+                found.append(
+                    Text(place, y - 9, score, SMALL, INK, Anchor.MIDDLE, bold=True, halo=PAPER, name="score")
+                )
         elif kind:
             found.append(_dot(kind, place, axes.y((axes.low + low) / 2), size * 0.9))
     return found
@@ -252,10 +252,11 @@ def _draw_doses(sheet: Sheet, plot: Callable[..., Plot], history: History, doses
     axes = plot(sheet.y, _ROW * len(doses), low=len(doses), high=0)
     sheet.add(*_bands(history, axes))
     size = min(11.0, max(axes.step * 0.9, 5.0))
-    for row, (lines, name) in enumerate(zip(doses.values(), _dose_names(doses, history, sheet.words), strict=True)):
+    names = [fitted(name, LABEL, axes.right - axes.left) for name in _dose_names(doses, history, sheet.words)]
+    for row, (lines, name) in enumerate(zip(doses.values(), names, strict=True)):
         y = axes.y(row) + _ROW - size
-        name = fitted(name, LABEL, axes.right - axes.left)
-        sheet.add(Line(((axes.left, y), (axes.right, y)), RULE, name="rule"), Text(axes.left, y - 10, name, LABEL))
+        sheet.add(Line(((axes.left, y), (axes.right, y)), RULE, name="rule"))
+        sheet.add(Text(axes.left, y - 10, name, LABEL, name="dose"))
         for line in lines:
             if kind := _kind(line):
                 sheet.add(_dot(kind, axes.x(_place(history, line.slot.local_date) + 0.5), y, size))
@@ -278,13 +279,9 @@ def _dose_names(doses: _Rows, history: History, words: Words) -> list[str]:
 def small_line(pains: Sequence[int | None], language: str, *, scale: tuple[int, int], told: str) -> Picture:
     """The last days' scores, oldest first, as a small line without words; days without one leave a gap."""
     axes = Plot(0, 112, 3, 22, max(len(pains), 1), *scale)
-    places = {
-        day: (axes.x(day + 0.5), axes.y(pain)) for day, pain in enumerate(pains) if pain is not None
-    }
+    places = {day: (axes.x(day + 0.5), axes.y(pain)) for day, pain in enumerate(pains) if pain is not None}
     marks: list[Mark] = [Line(((axes.left, axes.foot), (axes.right, axes.foot)), RULE, name="rule")]
-    marks += [
-        Line((places[day], places[day + 1]), BLUE, 1.5, name="line") for day in places if day + 1 in places
-    ]
+    marks += [Line((places[day], places[day + 1]), BLUE, 1.5, name="line") for day in places if day + 1 in places]
     for day, (x, y) in places.items():
         now = day == len(pains) - 1
         marks.append(Dot(x, y, 6.0 if now else 3.2, Shape.CIRCLE, BLUE, BLUE, name="now" if now else "then"))

@@ -169,6 +169,7 @@ class Picture:
     height: float
     rtl: bool
     marks: tuple[Mark, ...]
+    subtitle: str = ""
     head: float = 0.0
 
     @property
@@ -197,15 +198,15 @@ def stacked(name: str, pictures: Sequence[Picture]) -> Picture:
         height += picture.height
     title, told = (" · ".join(getattr(one, of) for one in pictures) for of in ("title", "description"))
     first = pictures[0]
-    return Picture(name, title, told, first.width, height, first.rtl, tuple(marks), first.head)
+    return Picture(name, title, told, first.width, height, first.rtl, tuple(marks), head=first.head)
 
 
 def _mirrored(points: Iterable[Point], width: float) -> tuple[Point, ...]:
     return tuple((width - x, y) for x, y in points)
 
 
-# Widths of letters in parts of the size, in DejaVu Sans, which is wider than what browsers write with. Arabic letters
-# are taken as they mostly stand, joined.
+# Widths of letters in parts of the size, in DejaVu Sans, which is wider than what browsers write with. Arabic
+# letters are taken as they mostly stand, joined.
 _WIDTHS: Final = {
     letter: width
     for width, letters in (
@@ -213,10 +214,11 @@ _WIDTHS: Final = {
         (0.3, "'ijlIJاأإآ"),
         (0.37, ",. ·/:;|f-!،؛"),
         (0.42, "rt()[]"),
-        (0.55, "–_*`szcd?٪٠١٢٣٤٥٦٧٨٩"),
-        (0.64, "LkFvxyTPaoYebdghnpquESß0123456789"),
-        (0.86, "HNDGOQwM#+<=>^~سشصض"),
-        (1.0, "mW@…%—"),
+        (0.57, "–_*`szc?٪٠١٢٣٤٥٦٧٨٩"),
+        (0.67, "LkFvxyTPaoYebdghnpquESß0123456789"),
+        (0.75, "بتثف"),
+        (0.86, "HNDGOQwM#+<=>^~"),
+        (1.0, "mW@…%—سشصض"),
     )
     for letter in letters
 }

@@ -14,9 +14,9 @@ RULE: Final = "#dfe5ea"  # a line to read along, not to look at
 INK: Final = "#1f2933"
 QUIET: Final = "#55636f"
 
-BLUE: Final = "#0064a0"  # answered
+BLUE: Final = "#005a92"  # answered
 ORANGE: Final = "#c85200"  # asked for, and not done
-GREY: Final = "#717d88"  # nothing said
+GREY: Final = "#76818c"  # nothing said
 
 MARKS: Final = (BLUE, ORANGE, GREY)
 WORDS: Final = (INK, QUIET)

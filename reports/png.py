@@ -1,7 +1,7 @@
-"""Draws a picture as PNG for the chat and for who downloads one, with matplotlib's own painter and nothing above it.
+"""Paints a picture as PNG, for the chat and for who saves one, with matplotlib's own painter and nothing above it.
 
-Agg paints edges smooth and shapes Arabic; figures and axes would only be in the way. The first picture loads it, which
-takes a good part of a second, and each takes some hundredths: call this in a thread.
+Agg paints edges smooth and shapes Arabic; figures and axes would only be in the way. The first picture loads it,
+which takes a good part of a second, and each takes a tenth of one: call this in a thread.
 """
 
 import io
@@ -28,8 +28,9 @@ def png(picture: Picture, *, scale: float = SCALE) -> bytes:
     from PIL import Image  # noqa: PLC0415 - the same
 
     wide, high = round(picture.width * scale), round(picture.height * scale)
+    agg: Any = RendererAgg
     with _DRAWING:
-        painter = _Painter(RendererAgg(wide, high, 72 * scale), scale, high, rtl=picture.rtl)
+        painter = _Painter(agg(wide, high, 72 * scale), scale, high, rtl=picture.rtl)
         painter.box(0, 0, picture.width, picture.height, PAPER)
         for mark in picture.placed:
             painter.draw(mark)
@@ -107,7 +108,7 @@ class _Painter:
         from matplotlib.path import Path  # noqa: PLC0415 - as above
 
         points: list[Point] = []
-        codes: list[int] = []
+        codes: list[Any] = []
         for outline in outlines:
             points += [*outline, outline[0]] if closed else outline
             codes += [Path.MOVETO] + [Path.LINETO] * (len(outline) - 1) + [Path.CLOSEPOLY] * closed

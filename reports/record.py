@@ -103,7 +103,7 @@ def whole_history(record: Record, visits: Iterable[Stretch] = ()) -> History:
     lines = [DiaryLine(line.slot, line.entries[-1].entry if line.entries else None) for line in record.lines]
     history = history_between(
         min(phase.first for phase in record.phases),
-        max(stretch.last for stretch in (*record.phases, *days)),
+        max([phase.last for phase in record.phases] + [day.last for day in days]),
         record.now.astimezone(zone_of(record.zone)).date(),
         lines,
         record.protocol,

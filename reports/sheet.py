@@ -1,4 +1,4 @@
-"""A sheet on which a picture is composed from the top down: heading, plots with their axes, a legend at the foot."""
+"""A sheet on which a picture is composed from the top down: heading, plots with their axes, a legend below."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,10 +34,13 @@ class Sheet:
     words: Words
     y: float = 0.0
     head: float = 0.0
+    title: str = ""
+    subtitle: str = ""
     marks: list[Mark] = field(default_factory=list)
 
     def heading(self, title: str, subtitle: str = "") -> None:
         """The picture's title, and below it what it spans."""
+        self.title, self.subtitle = title, subtitle
         self.y += 32
         self.add(Text(EDGE, self.y, fitted(title, TITLE, self.width - 2 * EDGE, bold=True), TITLE, bold=True))
         if subtitle:
@@ -46,7 +49,7 @@ class Sheet:
         self.y += 4
         self.head = self.y
 
-    def title(self, text: str) -> None:
+    def panel(self, text: str) -> None:
         """What the next plot shows."""
         self.y += 24
         room = self.width - 2 * EDGE
@@ -73,9 +76,19 @@ class Sheet:
             self.add(*sample(along + 7, self.y - 4), Text(along + 20, self.y, word, LABEL, QUIET, name="legend"))
             along += takes
 
-    def picture(self, name: str, title: str, description: str) -> Picture:
+    def picture(self, name: str, description: str) -> Picture:
         """The whole, with some room at the foot."""
-        return Picture(name, title, description, self.width, self.y + 16, self.words.rtl, tuple(self.marks), self.head)
+        return Picture(
+            name,
+            self.title,
+            description,
+            self.width,
+            self.y + 16,
+            self.words.rtl,
+            tuple(self.marks),
+            self.subtitle,
+            self.head,
+        )
 
 
 @dataclass(frozen=True, slots=True)

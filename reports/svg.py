@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from html import escape
 
 from reports.marks import Area, Boxes, Dot, Line, Mark, Picture, Point, Shape, Text
-from reports.palette import PAPER
 
 
 def svg(picture: Picture, *, heading: bool = True) -> str:
@@ -59,9 +58,7 @@ def _element(mark: Mark) -> str:
             )
         case Area():
             opacity = _opacity(mark.opacity)
-            return _tag(
-                "polygon", points=_points(mark.points), fill=mark.fill, fill_opacity=opacity, css=mark.name
-            )
+            return _tag("polygon", points=_points(mark.points), fill=mark.fill, fill_opacity=opacity, css=mark.name)
         case Boxes():
             return _boxes(mark)
         case Dot():

@@ -1,10 +1,10 @@
 """How the trial as a whole goes: who came in, how complete the diary is, and pain by week. Never by arm.
 
-Recruitment counts patients by local date of their site: *added* by staff, *joined* when they came in by an invite; who
-leaves later stays counted. Completeness is adherence by week of the trial, figure for figure. Pain by week is the mean
-of the patients' weekly means (reports/definitions.py), so that a patient weighs as a patient, with the 95 % interval of
-Student's t over patients; one patient alone has none. As patients are at different weeks, a line across weeks is not
-the course of the same people: how many there are stands with each week.
+Recruitment counts patients by local date of their site: *added* by staff, *joined* when they came in by an invite;
+who leaves later stays counted. Completeness is adherence by week of the trial, figure for figure. Pain by week is
+the mean of the patients' weekly means (reports/definitions.py), so that a patient weighs as a patient, with the
+95 % interval of Student's t over patients; one alone has none. Patients are at different weeks, so a line across
+weeks is not the course of the same people: how many there are stands with each week.
 """
 
 from collections import Counter, defaultdict
@@ -24,6 +24,7 @@ from reports.adherence import (
     counts_so_far,
     earliest_of,
     figures_of,
+    local_today,
     protocols_in_use,
     sites_asked_for,
 )
@@ -67,8 +68,9 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the pictures of the trial show; `weeks` are those in which something was expected."""
+    """What the pictures of the trial show up to `today`; `weeks` are those in which something was expected."""
 
+    today: date
     arrivals: tuple[Arrivals, ...]
     weeks: tuple[AdherenceRow, ...]
     courses: tuple[Course, ...]
@@ -81,12 +83,14 @@ async def trial(db: Database, scope: frozenset[int] | None, now: datetime, *, si
     async with db.read() as conn:
         site_ids = await sites_asked_for(conn, site, scope)
         protocols = await protocols_in_use(db, conn)
+        today = await local_today(conn, now, site_ids)
         came = await patients.arrivals(conn, site_ids=site_ids)
         counts = await counts_so_far(db, conn, By.WEEK, now=now, site_ids=site_ids)
         sums = await _sums(conn, protocols, now, site_ids)
     rows = [AdherenceRow({By.WEEK.value: row.key}, figures_of(row)) for row in counts]
     scales = [protocol.trial.nrs for protocol in protocols.values()]
     return Trial(
+        today=today,
         arrivals=arrivals(came),
         weeks=tuple(row for row in rows if row.figures.expected),
         courses=_courses(sums, protocols),
@@ -169,4 +173,4 @@ def t_of(freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / v**power for power, term in enumerate(terms, start=1))
+    return float(z + sum(term / v**power for power, term in enumerate(terms, start=1)))

@@ -5,13 +5,14 @@ Numbers stand with what they are of: under each week how much was expected, or o
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Final
 
 from reports.adherence import AdherenceRow
 from reports.definitions import together
 from reports.marks import Anchor, Area, Box, Boxes, Dot, Line, Mark, Picture, Point, Shape, Text, stacked, wide
 from reports.palette import BLUE, GREY, INK, PAPER, QUIET, RULE
-from reports.sheet import EDGE, HEAD, LABEL, PHONE, SMALL, Plot, Sheet, fitted, in_rows, kept_in, words_in
+from reports.sheet import EDGE, LABEL, PHONE, SMALL, Plot, Sheet, in_rows, kept_in, words_in
 from reports.trial import Arrivals, Course, PainWeek, Trial
 from reports.words import Words
 
@@ -21,15 +22,19 @@ _AXIS: Final = 44.0  # the room of a scale of per cents
 _APART: Final = 15.0  # two labels one above the other
 
 
-def trial_pictures(trial: Trial, language: str, *, today: date) -> list[Picture]:
+def trial_pictures(trial: Trial, language: str) -> list[Picture]:
     """Each of them, in the order in which they are told."""
     courses = [course_picture(one, language, scale=trial.scale) for one in trial.courses]
-    return [arrivals_picture(trial.arrivals, language, today=today), weeks_picture(trial.weeks, language), *courses]
+    return [
+        arrivals_picture(trial.arrivals, language, today=trial.today),
+        weeks_picture(trial.weeks, language),
+        *courses,
+    ]
 
 
-def trial_picture(trial: Trial, language: str, *, today: date) -> Picture:
+def trial_picture(trial: Trial, language: str) -> Picture:
     """All of them in one, for a chat."""
-    return stacked("trial", trial_pictures(trial, language, today=today))
+    return stacked("trial", trial_pictures(trial, language))
 
 
 def arrivals_picture(arrivals: Sequence[Arrivals], language: str, *, today: date) -> Picture:
@@ -40,7 +45,7 @@ def arrivals_picture(arrivals: Sequence[Arrivals], language: str, *, today: date
     if not arrivals:
         sheet.heading(title)
         sheet.say(words("nothing"))
-        return sheet.picture("arrivals", title, words("arrivals.description"))
+        return sheet.picture("arrivals", words("arrivals.description"))
     first, last = arrivals[0].on, max(arrivals[-1].on, today)
     sheet.heading(title, words("span", first=words.day(first), last=words.day(last)))
     ends = [
@@ -60,7 +65,7 @@ def arrivals_picture(arrivals: Sequence[Arrivals], language: str, *, today: date
     sheet.add(*_ends(plot, ends, added[-1][1], joined[-1][1]))
     sheet.add(*plot.days(first, words, plot.foot + 18))
     sheet.y = plot.foot + 20
-    return sheet.picture("arrivals", title, words("arrivals.description"))
+    return sheet.picture("arrivals", words("arrivals.description"))
 
 
 def _steps(plot: Plot, first: date, counts: Sequence[tuple[date, int]]) -> tuple[Point, ...]:
@@ -85,12 +90,7 @@ def _ends(plot: Plot, ends: Sequence[str], added: float, joined: float) -> list[
 
 def _round_ticks(highest: int) -> list[int]:
     """Round counts from nothing to at least the highest, four steps or fewer."""
-    step = next(
-        base * 10**power
-        for power in range(9)
-        for base in (1, 2, 5)
-        if base * 10**power * 4 >= highest
-    )
+    step = next(base * 10**power for power in range(9) for base in (1, 2, 5) if base * 10**power * 4 >= highest)
     return list(range(0, highest + step, step))
 
 
@@ -102,9 +102,10 @@ def weeks_picture(rows: Sequence[AdherenceRow], language: str) -> Picture:
     if not rows:
         sheet.heading(title)
         sheet.say(words("nothing"))
-        return sheet.picture("weeks", title, words("weeks.description"))
+        return sheet.picture("weeks", words("weeks.description"))
     sheet.heading(
-        title, words("weeks.together", rate=_percent(words, whole.rate), answered=whole.answered, expected=whole.expected)
+        title,
+        words("weeks.together", rate=_percent(words, whole.rate), answered=whole.answered, expected=whole.expected),
     )
     weeks = [int(row.key["week"]) for row in rows]
     plot = _week_plot(sheet, weeks, 0, 1)
@@ -113,11 +114,13 @@ def weeks_picture(rows: Sequence[AdherenceRow], language: str) -> Picture:
         sheet.add(*_column(plot, week - weeks[0], row, words))
     figures = {week: row.figures.expected for week, row in zip(weeks, rows, strict=True)}
     _under_weeks(sheet, plot, figures, weeks[0], words("weeks.expected"))
-    sheet.legend([
-        (lambda x, y: [Boxes((Box(x - 5, y - 6, 11, 12),), BLUE)], words("weeks.on-time")),
-        (lambda x, y: [Boxes((Box(x - 5, y - 6, 11, 12),), PAPER, BLUE)], words("weeks.late")),
-    ])
-    return sheet.picture("weeks", title, words("weeks.description"))
+    sheet.legend(
+        [
+            (lambda x, y: [Boxes((Box(x - 5, y - 6, 11, 12),), BLUE)], words("weeks.on-time")),
+            (lambda x, y: [Boxes((Box(x - 5, y - 6, 11, 12),), PAPER, BLUE)], words("weeks.late")),
+        ]
+    )
+    return sheet.picture("weeks", words("weeks.description"))
 
 
 def _column(plot: Plot, place: int, row: AdherenceRow, words: Words) -> list[Mark]:
@@ -148,22 +151,22 @@ def course_picture(course: Course, language: str, *, scale: tuple[int, int]) -> 
     if not weeks:
         sheet.heading(title)
         sheet.say(words("nothing"))
-        return sheet.picture(name, title, words("course.description"))
+        return sheet.picture(name, words("course.description"))
     sheet.heading(title, words("course.subtitle"))
     plot = _week_plot(sheet, [one.week for one in weeks], *scale)
     first, step = weeks[0].week, 2 if scale[1] - scale[0] > 5 else 1  # noqa: PLR2004 - as in a patient's history
     sheet.add(*plot.scale((score, words.digits(str(score))) for score in range(scale[0], scale[1] + 1, step)))
     sheet.add(*_course(plot, weeks, words))
     _under_weeks(sheet, plot, {one.week: one.patients.numerator for one in weeks}, first, words("course.patients"))
-    return sheet.picture(name, title, words("course.description"))
+    return sheet.picture(name, words("course.description"))
 
 
 def _course(plot: Plot, weeks: Sequence[PainWeek], words: Words) -> list[Mark]:
     places = [(plot.x(one.week - weeks[0].week + 0.5), plot.y(one.mean or 0)) for one in weeks]
     marks: list[Mark] = [
         Line((place, after), BLUE, 1.2, name="line")
-        for (place, after), (one, next_one) in zip(zip(places, places[1:]), zip(weeks, weeks[1:]))
-        if next_one.week == one.week + 1
+        for (place, after), (one, later) in zip(pairwise(places), pairwise(weeks), strict=True)
+        if later.week == one.week + 1
     ]
     size, half = min(9.0, plot.step * 0.6), min(4.0, plot.step * 0.3)
     for one, (x, y) in zip(weeks, places, strict=True):
@@ -183,10 +186,17 @@ def _course(plot: Plot, weeks: Sequence[PainWeek], words: Words) -> list[Mark]:
 
 def _told(one: PainWeek, words: Words) -> str:
     if one.interval is None:
-        return words("course.told-alone", week=one.week, mean=_number(words, one.mean), count=one.patients.numerator)
+        return words(
+            "course.told-alone", week=one.week, mean=_number(words, one.mean), count=one.patients.numerator
+        )
     low, high = (_number(words, end) for end in one.interval)
     return words(
-        "course.told", week=one.week, mean=_number(words, one.mean), low=low, high=high, count=one.patients.numerator
+        "course.told",
+        week=one.week,
+        mean=_number(words, one.mean),
+        low=low,
+        high=high,
+        count=one.patients.numerator,
     )
 
 
@@ -210,7 +220,7 @@ def _under_weeks(sheet: Sheet, plot: Plot, counts: dict[int, int], first: int, n
         _under(plot, week - first, words.digits(str(count)), sheet.y, "count", size=SMALL - 1)
         for week, count in counts.items()
     ]
-    shown = _as_fit(small, rows=2)
+    shown = _as_fit(small, rows=3)
     sheet.add(*shown)
     sheet.y = max(label.y for label in shown)
 

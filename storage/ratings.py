@@ -1,7 +1,7 @@
 """Mean ratings by week of the trial, over all patients; what a weekly mean is stands in reports/definitions.py.
 
-A week of a patient in which all has run its course is kept with the tallies (storage/tallies.py) and is true as long
-as they are; the weeks since then, and patients without a tally, are read rating by rating.
+A week of a patient in which all has run its course is kept with the tallies (storage/tallies.py) and is true as
+long as they are; the weeks since then, and patients without a tally, are read rating by rating.
 """
 
 from collections.abc import Collection
@@ -9,7 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Float, FromClause, Select, case, cast, delete, func, insert, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    FromClause,
+    Select,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    union_all,
+)
 
 from storage import tables
 from storage.counts import patients_of, week_of_slot
@@ -25,7 +38,7 @@ _A_WEEK: Final = timedelta(days=9)
 
 @dataclass(frozen=True, slots=True)
 class WeekSums(Record):
-    """The patients' means of a week of one item: asked of so many, so many with a mean, the sums of it and its square."""
+    """A week of one item: patients asked, patients with a mean, the sum of these means and of their squares."""
 
     item: str
     week: int

@@ -40,7 +40,7 @@ metadata = MetaData(
 
 # Telegram's ids have up to 52 bits.
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
-_FRACTION = Double().with_variant(REAL(), "sqlite")
+_FRACTION: Any = Double().with_variant(REAL(), "sqlite")
 
 
 def _table(name: str, *parts: Any, **options: Any) -> Table:
@@ -501,8 +501,8 @@ tallies = _table(
     sqlite_with_rowid=False,
 )
 
-# The weeks of a patient's trial in which all had run its course: days with a rating asked for and days rated, and the
-# sum of the days' mean scores.
+# Weeks of a patient's trial in which all had run its course: days with a rating asked for, days rated, and the sum
+# of the days' mean scores.
 rated_weeks = _table(
     "rated_weeks",
     Column("item", Text, primary_key=True),
