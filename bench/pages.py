@@ -33,6 +33,8 @@ _PATHS: Final = (
     "/grid",
     "/grid?by=days",
     "/visits",
+    "/progress",
+    "/heatmap",
     "/adherence",
     "/adherence?by=patient",
     "/adherence?by=week",

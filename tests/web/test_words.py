@@ -29,7 +29,9 @@ CALL = re.compile(r"\b(?:t|theirs)(?:\.knows)?\('([^']+)'(\s*~)?")
 # Written in code as a part of a key that ends in a value.
 FAMILIES = {
     "language.": languages(),
-    "room.": ("today", "patients", "grid", "visits", "adherence", "exports", "outages", "trail", "team"),
+    "room.": (
+        "today", "patients", "grid", "visits", "progress", "adherence", "exports", "outages", "trail", "team",
+    ),
     "role.": Role,
     "status.": PatientStatus,
     "state.": SlotState,
