@@ -19,13 +19,15 @@ from reports import export
 from reports.adherence import By, adherence
 from reports.bundle import Bundle
 from reports.formats.choice import FORMATS, opened
-from reports.tables import ENTRIES
+from reports.tables import ENTRIES, TABLES
 from storage import extracts
 from storage.extracts import Wanted
 
 _PATIENTS: Final = {False: 6_950, True: 700}  # 144 slots each, all answered
 _ROUNDS: Final = 3
 _AS_OF: Final = datetime(2026, 12, 31, tzinfo=UTC)
+# What these write is whole patients, so they get every table; the others get the entries.
+_OF_PATIENTS: Final = frozenset(("odm", "dataset-json"))
 _AIM_RATE: Final = 0.5
 _AIM_ADHERENCE_MS: Final = 500
 
@@ -97,7 +99,8 @@ async def _written(folder: Path, name: str) -> tuple[float, float]:
         wanted = Wanted(conn, None, _AS_OF)
         began = time.monotonic()
         formats = opened([name], Bundle(into), await export._about(db, wanted, None))
-        await export._write(ENTRIES, wanted, formats)
+        for table in TABLES if name in _OF_PATIENTS else (ENTRIES,):
+            await export._write(table, wanted, formats)
         for one in formats:
             one.finish()
         took = time.monotonic() - began
