@@ -78,7 +78,8 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith((*_FORMULA_STARTS, "'")) else text
 
 
-def _utc(at: datetime) -> str:
+def written_utc(at: datetime) -> str:
+    """An instant as every file and the API write it: in UTC, to the millisecond."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
@@ -88,7 +89,7 @@ _WRITE: dict[Kind, Callable[[Any], str]] = {
     Kind.INTEGER: str,
     Kind.NUMBER: lambda value: f"{value:g}",
     Kind.DATE: date.isoformat,
-    Kind.UTC: _utc,
+    Kind.UTC: written_utc,
     Kind.LOCAL: lambda at: at.isoformat(timespec="milliseconds"),
 }
 

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, Select, Table, and_, func, select
 
 from storage import tables
 from storage.database import Connection, Database
@@ -30,6 +30,8 @@ _s, _p, _e, _n, _d, _a = (
 )
 _v, _c = tables.protocols, tables.sites
 _LINES_AT_ONCE = 500
+# A patient's id that no index finds: lines are read patient by patient by code, and never sorted all at once.
+_OUTER = _p.c.id + 0
 
 Line = TypeVar("Line", bound=Record)
 
@@ -287,14 +289,11 @@ async def _lines(wanted: Wanted, query: Select[Any], record: type[Line]) -> Asyn
         yield [record.of(row) for row in rows]
 
 
-def _began() -> FromClause:
-    """The first day of each patient's trial."""
+def _first_day() -> ColumnElement[date]:
+    """The first day of the patient's trial."""
     phases = tables.patient_phases
-    return (
-        select(phases.c.patient_id, func.min(phases.c.start).label("first_day"))
-        .group_by(phases.c.patient_id)
-        .subquery("began")
-    )
+    first = select(func.min(phases.c.start)).where(phases.c.patient_id == _p.c.id)
+    return first.scalar_subquery().label("first_day")
 
 
 def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -320,7 +319,12 @@ def _of_use(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
 
 def subject_lines(wanted: Wanted) -> AsyncIterator[Sequence[SubjectLine]]:
     """Every patient, by code."""
-    began, zones, consents = _began(), tables.patient_zones, tables.consents
+    return _lines(wanted, subjects(wanted).order_by(_p.c.code), SubjectLine)
+
+
+def subjects(wanted: Wanted) -> Select[Any]:
+    """Every patient, in no order."""
+    zones, consents = tables.patient_zones, tables.consents
     zone = (
         select(zones.c.zone)
         .where(zones.c.patient_id == _p.c.id)
@@ -337,13 +341,8 @@ def subject_lines(wanted: Wanted) -> AsyncIterator[Sequence[SubjectLine]]:
     )
     names = ("status", "language", "added_at", "joined_at", "withdrawn_at", "erased_at", "use_stopped_at")
     own = [_p.c[name] for name in names]
-    query = (
-        _who(wanted, *own, began.c.first_day, zone.label("zone"), consent.label("consent_sha256"))
-        .join(_v, _v.c.id == _p.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
-        .order_by(_p.c.code)
-    )
-    return _lines(wanted, query, SubjectLine)
+    query = _who(wanted, *own, _first_day(), zone.label("zone"), consent.label("consent_sha256"))
+    return query.join(_v, _v.c.id == _p.c.protocol_id)
 
 
 _SLOT_NAME = (_s.c.item, _s.c.local_date, _s.c.n, _s.c.zone)
@@ -351,41 +350,44 @@ _SLOT_NAME = (_s.c.item, _s.c.local_date, _s.c.n, _s.c.zone)
 
 def slot_lines(wanted: Wanted) -> AsyncIterator[Sequence[SlotLine]]:
     """Every slot with its state as of now, by patient and due time."""
-    began = _began()
+    return _lines(wanted, slots(wanted).order_by(_p.c.code, _s.c.due_at, _s.c.id), SlotLine)
+
+
+def slots(wanted: Wanted) -> Select[Any]:
+    """Every slot with its state as of now, in no order."""
     names = [name for name in SlotLine.__slots__ if name in _s.c]
-    query = (
+    return (
         _of_use(wanted, *(_s.c[name] for name in names), _s.c.kind.label("item_kind"), state_of_slot(wanted.now))
-        .add_columns(began.c.first_day, _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
-        .join(_s, _s.c.patient_id == _p.c.id)
+        .add_columns(_first_day(), _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
+        .join(_s, _s.c.patient_id == _OUTER)
         .join(_v, _v.c.id == _s.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .outerjoin(_e, _e.c.id == _s.c.answered_by)
-        .order_by(_p.c.code, _s.c.due_at, _s.c.id)
     )
-    return _lines(wanted, query, SlotLine)
 
 
 def entry_lines(wanted: Wanted) -> AsyncIterator[Sequence[EntryLine]]:
     """Every entry, superseded ones too, by patient and time of recording."""
-    began, audit, staff = _began(), tables.audit, tables.staff
+    return _lines(wanted, entries(wanted).order_by(_p.c.code, _e.c.recorded_at, _e.c.id), EntryLine)
+
+
+def entries(wanted: Wanted) -> Select[Any]:
+    """Every entry, superseded ones too, in no order."""
+    audit, staff = tables.audit, tables.staff
     later, holding = _e.alias("later"), _s.alias("holding")
     names = [name for name in EntryLine.__slots__ if name in _e.c]
-    query = (
-        _of_use(wanted, *(_e.c[name] for name in names), _e.c.id.label("entry"), began.c.first_day)
+    return (
+        _of_use(wanted, *(_e.c[name] for name in names), _e.c.id.label("entry"), _first_day())
         .add_columns(_s.c.phase, _s.c.item, _s.c.kind.label("item_kind"), _s.c.n)
         .add_columns(audit.c.actor, staff.c.code.label("staff"))
         .add_columns(holding.c.id.label("holds"), later.c.id.label("superseded_by"))
-        .join(_e, _e.c.patient_id == _p.c.id)
+        .join(_e, _e.c.patient_id == _OUTER)
         .join(_s, _s.c.id == _e.c.slot_id)
         .join(_v, _v.c.id == _s.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .join(audit, audit.c.id == _e.c.audit_id)
         .outerjoin(staff, and_(audit.c.actor == "staff", staff.c.id == audit.c.actor_id))
         .outerjoin(later, later.c.supersedes == _e.c.id)
         .outerjoin(holding, and_(holding.c.id == _e.c.slot_id, holding.c.answered_by == _e.c.id))
-        .order_by(_p.c.code, _e.c.recorded_at, _e.c.id)
     )
-    return _lines(wanted, query, EntryLine)
 
 
 def send_lines(wanted: Wanted) -> AsyncIterator[Sequence[SendLine]]:
@@ -432,15 +434,14 @@ def alert_lines(wanted: Wanted) -> AsyncIterator[Sequence[AlertLine]]:
 
 async def visit_lines(wanted: Wanted) -> AsyncIterator[Sequence[VisitLine]]:
     """Every value of every form of a clinic day, superseded ones too, by patient and time of recording."""
-    t, began, audit, staff = tables.visits, _began(), tables.audit, tables.staff
+    t, audit, staff = tables.visits, tables.audit, tables.staff
     later = t.alias("later")
     own = [t.c[name] for name in ("visit", "held_on", "measured", "recorded_at", "supersedes", "change_reason")]
     query = (
-        _of_use(wanted, *own, t.c.id.label("form"), began.c.first_day, _c.c.timezone.label("zone"))
+        _of_use(wanted, *own, t.c.id.label("form"), _first_day(), _c.c.timezone.label("zone"))
         .add_columns(staff.c.code.label("staff"), later.c.id.is_(None).label("holds"))
         .join(t, t.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == t.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .join(audit, audit.c.id == t.c.audit_id)
         .outerjoin(staff, and_(audit.c.actor == "staff", staff.c.id == audit.c.actor_id))
         .outerjoin(later, later.c.supersedes == t.c.id)

@@ -13,12 +13,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from diary import Database
 from reports.health import complaints, health_of
-from web import acts, exports, figures, grid, patient, patients, team, today, trail, visits
+from web import acts, exports, figures, grid, patient, patients, team, today, tokens, trail, visits
+from web.api import Api
 from web.asked import plain_page
 from web.guard import Guard
 from web.pages import Door, Page
@@ -38,6 +39,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *trail.PAGES,
     *exports.PAGES,
     *team.PAGES,
+    *tokens.PAGES,
 )
 _KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 # Browsers ask again at each start of Daybook's new version, by the tag.
@@ -81,6 +83,7 @@ def web_app(
     app = Starlette(
         routes=[
             Route("/healthz", healthz),
+            Mount("/api", Api(db, clock, door.sessions).app()),
             Route("/static/{name}", _static),
             *SigningIn(door).routes(),
             *door.routes(PAGES),
