@@ -80,7 +80,7 @@ def guarded(text: str) -> str:
 
 def written_utc(at: datetime) -> str:
     """An instant as every file and the API write it: in UTC, to the millisecond."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 _WRITE: dict[Kind, Callable[[Any], str]] = {

@@ -46,7 +46,7 @@ def _instant(text: str) -> datetime:
 
 
 Code = Annotated[str, Field(pattern=f"^{CODE.pattern}$")]
-Limit = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_ROWS)]
+Limit = Annotated[int, Field(ge=1, le=MOST_ROWS), BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,400}$")]
