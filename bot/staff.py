@@ -19,7 +19,7 @@ from diary.team import code_of_staff
 from protocol.errors import NotAllowedError, UnknownCodeError
 from reports import charts, site
 from reports import patient as questions
-from reports.adherence import Figures, together
+from reports.definitions import Figures, together
 
 # A message holds 4,096 characters; a table of this many patients stays below.
 _MOST_LINES: Final = 60

@@ -11,8 +11,9 @@ from cli.reading import code_of, instant_of
 from cli.settings import load_settings
 from diary import Database
 from diary.team import list_sites
-from reports.adherence import AdherenceRow, By, Figures, together
+from reports.adherence import AdherenceRow, By
 from reports.adherence import adherence as figures_by
+from reports.definitions import Figures, together
 
 _COUNTED = ("on time", "late", "missed", "excused", "open")
 

@@ -35,6 +35,7 @@ class Trial(_Part):
 
     `remind_staff_after`: coordinators hear of an alert first; one that nobody has taken for so long is brought to
     the others. `digest_at`: when the team hears what needs a person, in the morning, on the wall of each site.
+    `weekly_mean_days`: on how many days of a week pain must be rated for the week to have a mean.
     """
 
     id: Identifier
@@ -50,6 +51,7 @@ class Trial(_Part):
     correction: Duration = timedelta(hours=48)
     remind_staff_after: Duration = timedelta(hours=4)
     digest_at: Wall = time(8)
+    weekly_mean_days: Annotated[int, Field(ge=1, le=7)] = 4
 
     @field_validator("timezone")
     @classmethod

@@ -1,27 +1,4 @@
-"""Adherence: the one place that says what each figure means. Every figure comes with its denominator.
-
-A slot is counted by its state (storage/states.py), in exactly one column:
-
-- `on_time`: answered by "on time until", or early within the window. Counted as soon as it is answered.
-- `late`: answered later, inside the window. This includes answers that a break of ours held up ("after outage")
-  and what staff typed in. A later correction changes the value, never the punctuality.
-- `missed`: the window has closed and nothing is recorded.
-- `excused`: not to be answered, for a reason that is kept: before joining, during a pause, a change of zone.
-- `open`: may be answered now. It is neither done nor missed yet.
-- Slots still to come and cancelled ones (after a withdrawal) count nowhere.
-
-`expected = on_time + late + missed`: only what has run its course, as "expected" forms in EDETEK eClinical
-(help 1483885-1487789) are those whose time to enter *and* to edit has passed; open windows would make every
-evening look worse than it is. `rate = (on_time + late) / expected`, and None where nothing is expected: no
-figure is better than a made-up one. It says how complete the diary is, not how many doses were swallowed.
-
-`taken` and `not_taken` count what patients say of their doses, by the answer that holds; `doses` is the part of
-`expected` that are doses, and `taken_rate = taken / doses`. This is *taken / due*; PDC and MPR measure refills
-(Rudd, Clin Pharmacol Ther 1989;46:169 on why counts of any kind flatter).
-
-A week is a week of the trial: week 1 is the first seven days from the patient's own first phase start, so that
-patients who began months apart are compared at the same stage (completion falls with study day: Ono, JMIR
-2019;21:e11398).
+"""Adherence: slots counted by what became of them, in groups; reports/definitions.py says what each figure means.
 
 `as_of` asks what was known at an earlier instant: an answer recorded after it does not count, nor does a patient
 added after it. Figures sent to a board can be made again, to the digit, whatever came in since. One thing is not
@@ -32,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
 
 from diary.protocols import protocol_of
 from diary.roles import patient_called
 from protocol.errors import UnknownCodeError, WrongCallError
+from reports.definitions import Figures
 from storage import patients, people
 from storage.counts import Counts, slot_counts
 from storage.database import Connection, Database
@@ -51,52 +28,6 @@ class By(StrEnum):
     PHASE = "phase"
     ITEM = "item"
     WEEK = "week"
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Slots counted by state, and doses by what was said; the module's text defines each."""
-
-    on_time: int = 0
-    late: int = 0
-    missed: int = 0
-    excused: int = 0
-    open: int = 0
-    doses: int = 0
-    taken: int = 0
-    not_taken: int = 0
-
-    def __add__(self, other: "Figures") -> "Figures":
-        return Figures(*(getattr(self, name) + getattr(other, name) for name in Figures.__slots__))
-
-    @property
-    def answered(self) -> int:
-        """On time or late."""
-        return self.on_time + self.late
-
-    @property
-    def expected(self) -> int:
-        """The denominator of the rate."""
-        return self.on_time + self.late + self.missed
-
-    @property
-    def rate(self) -> float | None:
-        """Answered of expected; None where nothing is expected."""
-        return self.answered / self.expected if self.expected else None
-
-    @property
-    def taken_rate(self) -> float | None:
-        """Doses said to be taken of doses expected; None where no dose is expected."""
-        return self.taken / self.doses if self.doses else None
-
-
-class HasFigures(Protocol):
-    """A line of any table that counts slots."""
-
-    @property
-    def figures(self) -> Figures:
-        """What it counts."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +107,6 @@ async def counts_so_far(
     return await tallied_counts(
         conn, by=by.value, now=now, opening_by=now + earliest, site_ids=site_ids, patient_id=patient_id
     )
-
-
-def together(rows: Iterable[HasFigures]) -> Figures:
-    """The sum of several groups, so that its rate weighs every slot alike."""
-    return sum((row.figures for row in rows), start=Figures())
 
 
 def figures_of(counts: Counts) -> Figures:

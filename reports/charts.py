@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reports.adherence import Figures
+from reports.definitions import Figures
 from reports.page import BLUE, FONT, GREEN, GREY, INK, ORANGE, QUIET, RULE, Page, Script, colours, day_axis
 from reports.patient import DiaryLine, History
 from reports.site import Grid

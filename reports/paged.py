@@ -5,95 +5,77 @@ export agree. Left out is what somebody may have written in words of their own: 
 is kept on machines that nobody looks at.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, date, datetime
-from functools import cached_property
-from types import UnionType
-from typing import Any, Final, TypeAlias, get_args, get_type_hints
-
-from pydantic import TypeAdapter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, TypeAlias
 
 from diary.roles import patient_called
-from reports import columns
+from reports import tables
 from reports.adherence import sites_asked_for
-from reports.columns import Column, File, Kind
+from reports.columns import Column
+from reports.tables import Table
 from storage.database import Connection, Database
-from storage.extracts import EntryLine, SlotLine, SubjectLine
+from storage.extracts import Batch
 from storage.paged import Key, Page, Sought, entry_page, slot_page, subject_page
-from storage.records import Record
 
-__all__ = ["ENTRIES", "PATIENTS", "SLOTS", "Page", "Resource", "Row", "Rows", "Sought", "page_of"]
+__all__ = ["ENTRIES", "PATIENTS", "SLOTS", "Key", "Page", "Resource", "Row", "Rows", "Sought", "page_of"]
 
 Row: TypeAlias = dict[str, Any]
 
 # A patient's reason is one of a few words; that of staff is whatever they typed.
 _TYPED: Final = frozenset({"change_reason"})
-# What JSON has a kind of its own for; all else is written as in the export, without what guards a spreadsheet.
-_PLAIN: Final = frozenset({Kind.TEXT, Kind.CODE, Kind.INTEGER, Kind.NUMBER})
-_SAMPLE: Final[Mapping[type, Any]] = {
-    str: "UTC",
-    int: 0,
-    date: date(2026, 11, 24),
-    datetime: datetime(2026, 11, 24, tzinfo=UTC),
-}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind of rows: the file of the export they stand in, how a page is read, where among all a row stands."""
+    """One kind of rows: the export's table they stand in, how a page is read, and where among all a row stands."""
 
     name: str
-    file: File
-    line: type[Record]
-    read: Callable[..., Awaitable[list[Any]]]
-    key: Callable[[Any], Key]
-    keys: TypeAdapter[Any]  # how a key is written down, and read again
+    table: Table
+    read: Callable[..., Awaitable[Batch]]
+    key: tuple[str, ...]
+    empty: frozenset[str]  # what a row may lack; an instant by its name without _utc and _local
 
-    @cached_property
+    @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns of the file that machines get."""
-        return tuple(one for one in self.file.columns if not one.free and one.name not in _TYPED)
+        """The columns of the table that machines get."""
+        return tuple(one for one in self.table.columns if not one.free and one.name not in _TYPED)
 
-    @cached_property
-    def always(self) -> frozenset[str]:
-        """The columns that are never empty: those that a line has which lacks whatever it may lack."""
-        hints = get_type_hints(self.line)
-        bare = self.line(**{field.name: _least(hints[field.name]) for field in fields(self.line)})
-        return frozenset(one.name for one in self.columns if one.value(bare) is not None)
+    def may_lack(self, column: Column) -> bool:
+        """Tell whether a row may have nothing there."""
+        return column.name.removesuffix("_utc").removesuffix("_local") in self.empty
 
-    def row(self, line: Any) -> Row:
-        """A line as JSON has it."""
-        return {one.name: one.value(line) if one.kind in _PLAIN else one.cell(line) or None for one in self.columns}
-
-
-def _least(hint: Any) -> Any:
-    return None if isinstance(hint, UnionType) and type(None) in get_args(hint) else _SAMPLE[hint]
+    def rows(self, lines: Batch) -> list[Row]:
+        """Lines as JSON has them: each cell is that of the export, without what guards a spreadsheet."""
+        names = [column.name for column in self.columns]
+        cells = [column.cells(lines) for column in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
 
 
 PATIENTS: Final = Resource(
     "patients",
-    columns.SUBJECTS,
-    SubjectLine,
+    tables.SUBJECTS,
     subject_page,
-    lambda line: (line.subject,),
-    TypeAdapter(tuple[str]),
+    ("subject",),
+    frozenset({"joined", "consent_sha256", "withdrawn", "erased", "use_stopped"}),
 )
 SLOTS: Final = Resource(
     "slots",
-    columns.SLOTS,
-    SlotLine,
+    tables.SLOTS,
     slot_page,
-    lambda line: (line.subject, line.item, line.local_date, line.n),
-    TypeAdapter(tuple[str, str, date, int]),
-)
+    ("subject", "item", "local_date", "n"),
+    frozenset({
+        "time_shift", "prompted", "answered_as", "entry", "answer", "score", "skip_reason", "excused_because",
+        "cancelled_because",
+    }),
+)  # fmt: skip
 ENTRIES: Final = Resource(
     "entries",
-    columns.ENTRIES,
-    EntryLine,
+    tables.ENTRIES,
     entry_page,
-    lambda line: (line.subject, line.recorded_at, line.entry),
-    TypeAdapter(tuple[str, datetime, int]),
+    ("subject", "recorded_at", "entry"),
+    frozenset({"score", "skip_reason", "staff", "supersedes", "superseded_by", "prompted", "said"}),
 )
 
 
@@ -121,10 +103,9 @@ async def page_of(
         whose = await _within(conn, sought, site=site, patient=patient, scope=scope)
         # One more is asked for: whether it is there tells whether there is another page.
         lines = await resource.read(conn, whose, Page(page.limit + 1, page.after), now=now)
-    shown = lines[: page.limit]
-    return Rows(
-        [resource.row(line) for line in shown], resource.key(shown[-1]) if len(lines) > len(shown) else None
-    )
+    shown = {name: cells[: page.limit] for name, cells in lines.items()}
+    more = len(lines["subject"]) > page.limit
+    return Rows(resource.rows(shown), [shown[name][-1] for name in resource.key] if more else None)
 
 
 async def _within(

@@ -9,7 +9,8 @@ from diary.roles import patient_called
 from protocol.calendar import zone_of
 from protocol.lifecycle import PatientStatus
 from protocol.model import Protocol
-from reports.adherence import Figures, figures_of
+from reports.adherence import figures_of
+from reports.definitions import Figures
 from storage import alerts, contacts, entries, patients, people
 from storage import slots as ledger
 from storage.alerts import Alert

@@ -10,7 +10,8 @@ from diary.roles import patient_called
 from protocol.calendar import zone_of
 from protocol.errors import UnknownCodeError
 from protocol.lifecycle import PatientStatus
-from reports.adherence import Figures, figures_of, sites_asked_for
+from reports.adherence import figures_of, sites_asked_for
+from reports.definitions import Figures
 from reports.patient import TrialDay, trial_day
 from storage import people
 from storage import roster as lists

@@ -12,14 +12,13 @@ from protocol.model import Alert as Rule
 from reports.adherence import (
     AdherenceRow,
     By,
-    Figures,
     adherence,
     counts_so_far,
     figures_of,
     rows_of_patients,
     sites_asked_for,
-    together,
 )
+from reports.definitions import Figures, together
 from reports.roster import pages_of
 from storage import alerts, patients, people, questions
 from storage.alerts import Alert

@@ -8,7 +8,7 @@ from typing import Final
 
 from protocol.calendar import zone_of
 from protocol.errors import UnknownCodeError
-from reports.adherence import Figures
+from reports.definitions import Figures
 from reports.site import SilentPatient, rules_in_use, silent
 from storage import alerts, entries, people, questions, roster, service
 from storage.alerts import Alert

@@ -1,10 +1,8 @@
 """Clinic days: which are to come, due or overdue, what was measured, and adherence counted beside adherence said.
 
-Counted adherence is (dispensed - returned) / expected doses, from what a measure of the protocol counts; said
-adherence is taken / expected doses of the same item (reports/adherence.py). Counts of any kind flatter (Rudd, Clin
-Pharmacol Ther 1989;46:169; the count's form after NIHMS293825, table 1), so the two stand beside one another, and a
-difference of more than 20 points is flagged for a person to look at. A count above the expected is shown as it is.
-Once returned doses were counted, both are of the doses up to that visit's day: what is due after it is in the box.
+Said and counted adherence stand beside one another (reports/definitions.py says what each is); a count above the
+expected is shown as it is. Once returned doses were counted, both are of the doses up to that visit's day: what is
+due after it is in the box.
 """
 
 from collections.abc import Mapping
@@ -18,12 +16,12 @@ from diary.roles import patient_called
 from protocol.calendar import VisitDate, anchor_of, visit_dates, zone_of
 from protocol.model import Measure, Protocol, Visit
 from protocol.values import Text
+from reports.definitions import Share, differ
 from storage import patients, people, roster, visits
 from storage.counts import slot_counts
 from storage.database import Connection, Database
 from storage.visits import VisitRow
 
-DIFFERS_BY: Final = 0.2
 _DAY = timedelta(days=1)
 _WEEK = 7 * _DAY
 _EASTERNMOST = timedelta(hours=14)
@@ -87,19 +85,6 @@ class DueVisit:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """A part of a whole; without a whole there is no rate."""
-
-    numerator: int
-    denominator: int
-
-    @property
-    def rate(self) -> float | None:
-        """The numerator of the denominator."""
-        return self.numerator / self.denominator if self.denominator else None
-
-
-@dataclass(frozen=True, slots=True)
 class Counted:
     """An item's adherence as said and as the doses returned at a visit count it, up to its day; None before."""
 
@@ -112,9 +97,8 @@ class Counted:
 
     @property
     def flagged(self) -> bool:
-        """Whether the two differ by more than 20 points."""
-        said, counted = self.said.rate, self.counted.rate if self.counted else None
-        return said is not None and counted is not None and abs(said - counted) > DIFFERS_BY
+        """Whether the two are too far apart."""
+        return self.counted is not None and differ(self.said, self.counted)
 
 
 def state_of_visit(planned: date, today: date, *, held: bool) -> str:

@@ -8,21 +8,19 @@ whatever is added meanwhile. A slot's times are no such order, since a patient m
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, literal, or_, tuple_
 
 from storage import tables
 from storage.database import Connection
-from storage.extracts import EntryLine, SlotLine, SubjectLine, Wanted, entries, slots, subjects
-from storage.records import Record
+from storage.extracts import Batch, Wanted, by_column, entry_rows, slot_rows, subject_rows
 from storage.states import state_of_slot
 
 _p, _s, _e = tables.patients, tables.slots, tables.entries
 
-# Where a line stands among all: what it is ordered by.
-Key: TypeAlias = tuple[Any, ...]
-Line = TypeVar("Line", bound=Record)
+# Where a line stands among all: what it is ordered by, as it is kept.
+Key: TypeAlias = Sequence[str | int]
 
 _BY_NAME: Final = (_s.c.item, _s.c.local_date, _s.c.n)
 _BY_TIME: Final = (_e.c.recorded_at, _e.c.id)
@@ -52,31 +50,31 @@ class Page:
     after: Key | None = None
 
 
-async def subject_page(conn: Connection, sought: Sought, page: Page, *, now: datetime) -> list[SubjectLine]:
+async def subject_page(conn: Connection, sought: Sought, page: Page, *, now: datetime) -> Batch:
     """Patients by code."""
-    query = subjects(Wanted(conn, None, now)).where(*_whose(sought))
+    query = subject_rows(Wanted(conn, None, now)).where(*_whose(sought))
     if sought.status is not None:
         query = query.where(_p.c.status == sought.status)
-    return await _lines(conn, _after(query, page, ()), SubjectLine)
+    return await _lines(conn, _after(query, page, ()))
 
 
-async def slot_page(conn: Connection, sought: Sought, page: Page, *, now: datetime) -> list[SlotLine]:
+async def slot_page(conn: Connection, sought: Sought, page: Page, *, now: datetime) -> Batch:
     """Slots with their state as of now, by patient and name."""
-    query = slots(Wanted(conn, None, now)).where(*_whose(sought), *_what(sought, _s.c.local_date))
+    query = slot_rows(Wanted(conn, None, now)).where(*_whose(sought), *_what(sought, _s.c.local_date))
     if sought.state is not None:
         query = query.where(state_of_slot(now).element == sought.state)
-    return await _lines(conn, _after(query, page, _BY_NAME), SlotLine)
+    return await _lines(conn, _after(query, page, _BY_NAME))
 
 
-async def entry_page(conn: Connection, sought: Sought, page: Page, *, now: datetime) -> list[EntryLine]:
+async def entry_page(conn: Connection, sought: Sought, page: Page, *, now: datetime) -> Batch:
     """Entries, superseded ones too, by patient and time of recording."""
-    query = entries(Wanted(conn, None, now)).where(*_whose(sought), *_what(sought, _e.c.local_date))
+    query = entry_rows(Wanted(conn, None, now)).where(*_whose(sought), *_what(sought, _e.c.local_date))
     if sought.holds is not None:
         # The slot points at the entry that holds.
         query = query.where(_s.c.answered_by == _e.c.id if sought.holds == "yes" else _s.c.answered_by != _e.c.id)
     if sought.recorded_from is not None:
         query = query.where(_e.c.recorded_at >= sought.recorded_from)
-    return await _lines(conn, _after(query, page, _BY_TIME), EntryLine)
+    return await _lines(conn, _after(query, page, _BY_TIME))
 
 
 def _whose(sought: Sought) -> list[ColumnElement[bool]]:
@@ -108,9 +106,11 @@ def _after(query: Select[Any], page: Page, order: Sequence[ColumnElement[Any]]) 
     if not order:
         return query.where(_p.c.code > code)
     # Of that one patient the lines before the key are read and left out: a few hundred at most.
-    then = tuple_(*(literal(value, column.type) for value, column in zip(rest, order, strict=True)))
+    then = tuple_(*(literal(value) for value in rest))
     return query.where(or_(_p.c.code > code, tuple_(*order) > then))
 
 
-async def _lines(conn: Connection, query: Select[Any], record: type[Line]) -> list[Line]:
-    return [record.of(row) for row in await conn.execute(query)]
+async def _lines(conn: Connection, query: Select[Any]) -> Batch:
+    names = [column.name for column in query.selected_columns]
+    rows = (await conn.execute(query)).all()
+    return by_column(names, rows) if rows else dict.fromkeys(names, ())

@@ -1,4 +1,4 @@
-"""Questions over many slots at once, counted by the database; what each figure means is in reports/adherence.py."""
+"""Questions over many slots at once, counted by the database; reports/definitions.py says what figures mean."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

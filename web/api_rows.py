@@ -2,17 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from diary import Actor, Database
 from diary.roles import Act, may
 from reports.adherence import By, adherence
-from reports.columns import Kind, written_utc
+from reports.columns import Kind
 from reports.paged import ENTRIES, PATIENTS, SLOTS, Page, Resource, Row, Sought, page_of
 from web.api_problems import Refusal
 from web.api_questions import AdherenceQuestion, EntriesQuestion, PatientsQuestion, Question, SlotsQuestion, Walk
@@ -50,7 +51,12 @@ class Answer:
 
     def body(self) -> Mapping[str, Any]:
         """The answer as it is sent."""
-        return {"rows": self.rows, "as_of": written_utc(self.as_of), "next": self.next}
+        return {"rows": self.rows, "as_of": _written(self.as_of), "next": self.next}
+
+
+def _written(at: datetime) -> str:
+    """An instant as the rows have it: in UTC, to the millisecond."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def _walk(summary: str, resource: Resource, question: type[Walk]) -> Operation:
             asked.db,
             resource,
             Sought(**{one.name: getattr(put, one.name) for one in fields(Sought) if hasattr(put, one.name)}),
-            Page(put.limit, _place(asked, same, resource)),
+            Page(put.limit, _place(asked, same)),
             site=put.site,
             patient=getattr(put, "patient", None),
             scope=asked.actor.sites,
@@ -84,13 +90,13 @@ def _walk(summary: str, resource: Resource, question: type[Walk]) -> Operation:
         )
         if found.last is None:
             return Answer(found.rows, asked.now)
-        cursor = cursor_at(asked.db.keys, same, resource.keys.dump_json(found.last))
+        cursor = cursor_at(asked.db.keys, same, orjson.dumps(found.last))
         return Answer(found.rows, asked.now, f"{ROOT}/{resource.name}?{urlencode({**words, 'cursor': cursor})}")
 
     return Operation(resource.name, summary, CODED, question, _row_of(resource), answer)
 
 
-def _place(asked: Asked, same: str, resource: Resource) -> Any:
+def _place(asked: Asked, same: str) -> Any:
     """The key of the row after which to go on."""
     cursor = asked.question.cursor
     if cursor is None:
@@ -101,7 +107,7 @@ def _place(asked: Asked, same: str, resource: Resource) -> Any:
             "The cursor does not belong to this question; take `next` as it was given, or begin without a cursor."
         )
         raise Refusal(HTTPStatus.BAD_REQUEST, says)
-    return resource.keys.validate_json(place)
+    return orjson.loads(place)
 
 
 _KINDS: Final[Mapping[Kind, Schema]] = {
@@ -119,16 +125,16 @@ def _row_of(resource: Resource) -> Schema:
     """The schema of a row, from the columns that it is made of."""
     properties = {}
     for column in resource.columns:
-        empty = column.name not in resource.always
+        empty = resource.may_lack(column)
         schema = dict(_KINDS[column.kind])
         if column.kind is Kind.CODE:
-            schema["enum"] = [*column.allowed.split(" | "), *([None] if empty else [])]
+            schema["enum"] = [*column.codes, *([None] if empty else [])]
         if empty:
             schema["type"] = [schema["type"], "null"]
         properties[column.name] = {**schema, "description": column.meaning}
     return {
         "type": "object",
-        "description": resource.file.meaning,
+        "description": resource.table.meaning,
         "properties": properties,
         "required": list(properties),
         "additionalProperties": False,

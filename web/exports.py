@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, Response
 from diary.exports import note_export
 from diary.roles import Act
 from diary.team import sites_of
-from reports.export import export_csv
+from reports.export import export_bundle
 from web.asked import Asked
 from web.guard import TooOften
 from web.pages import Page
@@ -40,7 +40,14 @@ async def _make(asked: Asked) -> Response:
     folder = Path(tempfile.mkdtemp(prefix="daybook-export-"))
     try:
         name = f"daybook-{site or 'all'}-{asked.now:%Y%m%dT%H%M%SZ}"
-        await export_csv(asked.db, folder / name, site=site, now=asked.now, free_text=asked.may(Act.SEE_PATIENTS))
+        await export_bundle(
+            asked.db,
+            folder / name,
+            formats=("csv",),
+            site=site,
+            now=asked.now,
+            free_text=asked.may(Act.SEE_PATIENTS),
+        )
         await asyncio.to_thread(_pack, folder / name, folder / f"{name}.zip")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

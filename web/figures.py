@@ -8,8 +8,9 @@ from diary.protocols import newest_protocol
 from diary.roles import Act
 from diary.team import sites_of
 from protocol.errors import UnknownCodeError
-from reports.adherence import By, Figures
+from reports.adherence import By
 from reports.alerts import alert_load
+from reports.definitions import Figures
 from reports.health import outages
 from reports.site import adherence_page
 from web.asked import Asked

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from protocol.calendar import zone_of
-from reports.adherence import Figures
+from reports.definitions import Figures
 from reports.words import Words, languages_of, words_of
 
 __all__ = ["Words", "day", "instant", "languages", "percent", "points", "words_in"]

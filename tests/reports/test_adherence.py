@@ -7,7 +7,8 @@ from diary import SYSTEM, PatientStatus, SlotState
 from diary.enrolment import change_status, erase_patient
 from diary.joining import record_consent
 from protocol.errors import UnknownCodeError, WrongCallError
-from reports.adherence import AdherenceRow, By, Figures, adherence, together
+from reports.adherence import AdherenceRow, By, adherence
+from reports.definitions import Figures, together
 from storage import slots as ledger
 from tests.cast import START, T0, Stage, cairo
 from tests.reports.diary_of import TAKEN, correct, not_taken, say, scored
@@ -34,7 +35,7 @@ async def test_the_worked_example_has_four_of_six_answered(stage: Stage, amina):
         "taken": 1,
         "not_taken": 1,
     }
-    assert row.figures.taken_rate == 1 / 3
+    assert row.figures.said.rate == 1 / 3
 
 
 async def test_by_item_the_same_slots_fall_into_two_groups(stage: Stage, amina):

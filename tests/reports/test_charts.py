@@ -6,8 +6,8 @@ from struct import unpack
 
 import pytest
 
-from reports.adherence import Figures
 from reports.charts import HeatmapLabels, HistoryLabels, heatmap_picture, history_picture
+from reports.definitions import Figures
 from reports.page import Script
 from reports.patient import history
 from reports.site import Grid, GridRow, grid

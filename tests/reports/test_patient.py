@@ -7,7 +7,7 @@ from diary.alerts import note_unreachable, raise_alert
 from diary.enrolment import change_status
 from diary.joining import choose_zone
 from protocol.errors import UnknownCodeError
-from reports.adherence import Figures
+from reports.definitions import Figures
 from reports.patient import (
     TrialDay,
     history,

@@ -7,7 +7,7 @@ from diary.alerts import close_alert, note_unreachable
 from diary.enrolment import change_status, move_phase
 from diary.joining import choose_zone
 from protocol.errors import UnknownCodeError
-from reports.adherence import Figures
+from reports.definitions import Figures
 from reports.patient import overview
 from reports.roster import roster
 from storage import alerts, contacts

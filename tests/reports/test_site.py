@@ -4,7 +4,7 @@ from diary import SYSTEM, PatientStatus, alerts
 from diary.alerts import note_unreachable, raise_alert
 from diary.enrolment import change_status, patient_id_of
 from protocol.load import load_protocol
-from reports.adherence import Figures
+from reports.definitions import Figures
 from reports.site import SilentPatient, adherence_table, grid, open_alerts, silent, unreachable
 from storage import contacts
 from storage import slots as ledger

@@ -8,7 +8,7 @@ from diary.enrolment import change_status, patient_id_of
 from diary.joining import choose_zone
 from protocol.errors import UnknownCodeError
 from reports import today as page
-from reports.adherence import Figures
+from reports.definitions import Figures
 from reports.site import silent, unreachable
 from reports.today import MissingDoses, open_alert, today
 from storage import contacts, service

@@ -8,15 +8,15 @@ from diary import SYSTEM
 from diary.answers import scored
 from diary.joining import choose_time
 from protocol.values import parse_wall
-from reports import columns
+from reports import tables
 from reports.columns import Kind, guarded
-from reports.export import export_csv
+from reports.export import export_bundle
 from tests.cast import Stage, cairo
 from tests.reports.diary_of import say
 from tests.web.machines import NOW, TYPED, lived, machine
 from web.api_rows import OPERATIONS
 
-FILES = {"patients": columns.SUBJECTS, "slots": columns.SLOTS, "entries": columns.ENTRIES}
+FILES = {"patients": tables.SUBJECTS, "slots": tables.SLOTS, "entries": tables.ENTRIES}
 NAMED = {"patients": "subject", "slots": "slot", "entries": "entry"}
 
 
@@ -41,8 +41,8 @@ def as_a_cell(column, value):
 
 
 async def of_export(stage, folder, name):
-    await export_csv(stage.db, folder / "out", now=NOW)
-    with (folder / "out" / FILES[name].name).open(encoding="utf-8", newline="") as text:
+    await export_bundle(stage.db, folder / "out", formats=["csv"], now=NOW)
+    with (folder / "out" / f"{FILES[name].name}.csv").open(encoding="utf-8", newline="") as text:
         return list(csv.DictReader(text))
 
 
