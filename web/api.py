@@ -18,7 +18,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from diary import Database
 from diary.arrivals import may_pass
@@ -50,8 +50,12 @@ class Api:
     too_often: TooOften = field(default_factory=lambda: TooOften(OFTEN, timedelta(seconds=RETRY_SECONDS)))
     marking: set[int] = field(default_factory=set)  # tokens whose use is being noted
 
-    def app(self) -> Starlette:
-        """The application to be mounted at /api: whatever goes wrong in it is a problem in JSON, never a page."""
+    def routes(self) -> list[BaseRoute]:
+        """Everything at /api and below: whatever goes wrong there is a problem in JSON, never a page."""
+        app = self._app()
+        return [Mount("/api", app), Route("/api", app)]
+
+    def _app(self) -> Starlette:
         version = ROOT.removeprefix("/api")
         routes = [Route(f"{version}/{one.name}", self._endpoint(one)) for one in OPERATIONS]
         app = Starlette(
@@ -171,7 +175,8 @@ async def _elsewhere(_request: Request, error: Exception) -> Response:
         HTTPStatus.METHOD_NOT_ALLOWED: "This can only be read; ask with GET.",
     }
     status = HTTPStatus(error.status_code)
-    return problem(status, says.get(status, "The request cannot be read."), error.headers)
+    headers = {"Allow": "GET, HEAD"} if status is HTTPStatus.METHOD_NOT_ALLOWED else None
+    return problem(status, says.get(status, "The request cannot be read."), headers)
 
 
 async def _hung_up(_request: Request, _error: Exception) -> Response:

@@ -150,4 +150,5 @@ def _told(kind: type[Question], error: ValidationError) -> str:
     name = str(error.errors()[0]["loc"][0])
     if name not in known:
         return f"A parameter is not known here; known are {', '.join(known)}."
-    return f"The parameter {name} cannot be read; it takes: {known[name]['description']}"
+    takes: str = known[name]["description"]
+    return f"The parameter {name} cannot be read; it takes: {takes[0].lower()}{takes[1:]}"

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from diary import Database
@@ -83,7 +83,7 @@ def web_app(
     app = Starlette(
         routes=[
             Route("/healthz", healthz),
-            Mount("/api", Api(db, clock, door.sessions).app()),
+            *Api(db, clock, door.sessions).routes(),
             Route("/static/{name}", _static),
             *SigningIn(door).routes(),
             *door.routes(PAGES),

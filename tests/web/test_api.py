@@ -210,7 +210,7 @@ async def test_nothing_but_reading_can_be_done(desk):
         headers = {"Authorization": f"Bearer {stella.token}", "Origin": "https://elsewhere.example"}
         answer = await stella.client.request(method, "/api/v1/entries", headers=headers)
         refused(answer, 405, "GET")
-        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+        assert answer.headers["allow"] == "GET, HEAD"
         assert not [name for name in answer.headers if name.startswith("access-control")]
     head = await stella.client.head("/api/v1/entries", headers={"Authorization": f"Bearer {stella.token}"})
     assert head.status_code == 200
