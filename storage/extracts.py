@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, Table, Text, and_, func, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, Table, Text, and_, func, select, type_coerce
 
 from storage import tables
 from storage.columns import Instant, LocalDate
@@ -32,6 +32,8 @@ _v, _c, _staff, _audit = tables.protocols, tables.sites, tables.staff, tables.au
 
 # So many lines are worked on at once: long enough to be quick, short enough for others to be served in between.
 LINES_AT_ONCE: Final = 2_000
+# A patient's id that no index finds: lines are read patient by patient by code, and never sorted all at once.
+_OUTER: Final = _p.c.id + 0
 
 # Some lines of a table, by column; all columns are equally long.
 Batch: TypeAlias = Mapping[str, Sequence[Any]]
@@ -50,21 +52,19 @@ async def _batches(wanted: Wanted, query: Select[Any]) -> AsyncIterator[Batch]:
     names = [column.name for column in query.selected_columns]
     found = await wanted.conn.stream(query.execution_options(yield_per=LINES_AT_ONCE))
     async for rows in found.partitions():
-        yield _by_column(names, rows)
+        yield by_column(names, rows)
 
 
-def _by_column(names: Sequence[str], rows: Sequence[Row[Any]]) -> Batch:
+def by_column(names: Sequence[str], rows: Sequence[Row[Any]]) -> Batch:
+    """Lines of a table, by column."""
     return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
-def _began() -> FromClause:
-    """The first day of each patient's trial."""
+def _first_day() -> ColumnElement[str]:
+    """The first day of the patient's trial."""
     phases = tables.patient_phases
-    return (
-        select(phases.c.patient_id, type_coerce(func.min(phases.c.start), Text).label("first_day"))
-        .group_by(phases.c.patient_id)
-        .subquery("began")
-    )
+    first = select(type_coerce(func.min(phases.c.start), Text)).where(phases.c.patient_id == _p.c.id)
+    return first.scalar_subquery().label("first_day")
 
 
 def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -100,7 +100,12 @@ def _as_kept(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def subjects(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every patient ever added, by code."""
-    began, zones, consents = _began(), tables.patient_zones, tables.consents
+    return _batches(wanted, subject_rows(wanted).order_by(_p.c.code))
+
+
+def subject_rows(wanted: Wanted) -> Select[Any]:
+    """Every patient ever added, in no order."""
+    zones, consents = tables.patient_zones, tables.consents
     zone = (
         select(zones.c.zone)
         .where(zones.c.patient_id == _p.c.id)
@@ -116,13 +121,8 @@ def subjects(wanted: Wanted) -> AsyncIterator[Batch]:
         .scalar_subquery()
     )
     own = _named(_p, "status language added_at joined_at withdrawn_at erased_at use_stopped_at")
-    query = (
-        _who(wanted, *own, began.c.first_day, zone.label("zone"), consent.label("consent_sha256"))
-        .join(_v, _v.c.id == _p.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
-        .order_by(_p.c.code)
-    )
-    return _batches(wanted, query)
+    query = _who(wanted, *own, _first_day(), zone.label("zone"), consent.label("consent_sha256"))
+    return query.join(_v, _v.c.id == _p.c.protocol_id)
 
 
 _SLOT_NAME = _named(_s, "item local_date n zone")
@@ -135,17 +135,18 @@ _SLOT = _named(
 
 def slots(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every slot with its state at the cut-off and the answer that holds, by patient and due time."""
-    began = _began()
-    query = (
+    return _batches(wanted, slot_rows(wanted).order_by(_p.c.code, _s.c.due_at, _s.c.id))
+
+
+def slot_rows(wanted: Wanted) -> Select[Any]:
+    """Every slot with its state at the cut-off and the answer that holds, in no order."""
+    return (
         _of_use(wanted, *_SLOT, _s.c.kind.label("item_kind"), state_of_slot(wanted.cut_off))
-        .add_columns(began.c.first_day, _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
-        .join(_s, _s.c.patient_id == _p.c.id)
+        .add_columns(_first_day(), _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
+        .join(_s, _s.c.patient_id == _OUTER)
         .join(_v, _v.c.id == _s.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .outerjoin(_e, _e.c.id == _s.c.answered_by)
-        .order_by(_p.c.code, _s.c.due_at, _s.c.id)
     )
-    return _batches(wanted, query)
 
 
 _ENTRY = _named(
@@ -157,23 +158,24 @@ _ENTRY = _named(
 
 def entries(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every entry, superseded ones too, by patient and time of recording."""
-    began = _began()
+    return _batches(wanted, entry_rows(wanted).order_by(_p.c.code, _e.c.recorded_at, _e.c.id))
+
+
+def entry_rows(wanted: Wanted) -> Select[Any]:
+    """Every entry, superseded ones too, in no order."""
     later = _e.alias("later")
-    query = (
-        _of_use(wanted, *_ENTRY, _e.c.id.label("entry"), began.c.first_day)
+    return (
+        _of_use(wanted, *_ENTRY, _e.c.id.label("entry"), _first_day())
         .add_columns(_s.c.phase, _s.c.item, _s.c.kind.label("item_kind"), _s.c.n)
         .add_columns(_audit.c.actor, _staff.c.code.label("staff"))
         .add_columns((_s.c.answered_by == _e.c.id).label("holds"), later.c.id.label("superseded_by"))
-        .join(_e, _e.c.patient_id == _p.c.id)
+        .join(_e, _e.c.patient_id == _OUTER)
         .join(_s, _s.c.id == _e.c.slot_id)
         .join(_v, _v.c.id == _s.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .join(_audit, _audit.c.id == _e.c.audit_id)
         .outerjoin(_staff, and_(_audit.c.actor == "staff", _staff.c.id == _audit.c.actor_id))
         .outerjoin(later, later.c.supersedes == _e.c.id)
-        .order_by(_p.c.code, _e.c.recorded_at, _e.c.id)
     )
-    return _batches(wanted, query)
 
 
 def sends(wanted: Wanted) -> AsyncIterator[Batch]:
@@ -225,16 +227,15 @@ async def visits(wanted: Wanted) -> AsyncIterator[Batch]:
 
     A form without any value has one line with neither measure nor value.
     """
-    t, began = tables.visits, _began()
+    t = tables.visits
     later = t.alias("later")
     own = _named(t, "visit held_on recorded_at supersedes change_reason")
     query = (
         _of_use(wanted, *own, type_coerce(t.c.measured, Text).label("measured"), t.c.id.label("form"))
-        .add_columns(began.c.first_day, _c.c.timezone.label("zone"))
+        .add_columns(_first_day(), _c.c.timezone.label("zone"))
         .add_columns(_staff.c.code.label("staff"), later.c.id.is_(None).label("holds"))
         .join(t, t.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == t.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .join(_audit, _audit.c.id == t.c.audit_id)
         .outerjoin(_staff, and_(_audit.c.actor == "staff", _staff.c.id == _audit.c.actor_id))
         .outerjoin(later, later.c.supersedes == t.c.id)
