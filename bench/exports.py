@@ -98,9 +98,11 @@ async def _written(folder: Path, name: str) -> tuple[float, float]:
     async with db.read() as conn:
         wanted = Wanted(conn, None, _AS_OF)
         began = time.monotonic()
-        formats = opened([name], Bundle(into), await export._about(db, wanted, None))
+        formats = opened(
+            [name], Bundle(into), await export._about(db, wanted, await export._versions(wanted, None), None)
+        )
         for table in TABLES if name in _OF_PATIENTS else (ENTRIES,):
-            await export._write(table, wanted, formats)
+            await export._write([table], wanted, formats)
         for one in formats:
             one.finish()
         took = time.monotonic() - began

@@ -21,14 +21,13 @@ from storage.alerts import Alert
 from storage.audit import SYSTEM, Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Entry, Patient, Slot
-from storage.states import SlotState
+from storage.states import EXPECTED, SlotState
 from storage.tables import OWN_SOURCES
 
 log = structlog.get_logger(__name__)
 
 # The rules are looked at every hour; after a break of ours, what came meanwhile is recorded at its end.
 _LATELY = timedelta(days=2)
-_CLOSED = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ async def _new_stretches(
 ) -> list[tuple[str, str]]:
     """The rules that hold for a patient and have not called staff for it, each with the key of its stretch."""
     # The whole diary: a stretch is named by its beginning, and one cut off would call anew every day.
-    closed = await ledger.slots_of_patient(conn, patient.id, now=now, states=_CLOSED)
+    closed = await ledger.slots_of_patient(conn, patient.id, now=now, states=EXPECTED)
     slots = [slot for slot in closed if slot.due_at <= now]
     held = await entries.current_entries(conn, patient.id)
     return [

@@ -41,8 +41,14 @@ class Bundle:
         self._rows[name] = (self._rows[name][0], rows)
 
     def sealed(self) -> list[Written]:
-        """Every file with its fingerprint, once it has reached the disk; those in the main folder come first."""
-        names = sorted(self._rows, key=lambda name: "/" in name)
+        """Every file with its fingerprint, once it has reached the disk; those in the main folder come first.
+
+        The others stand table by table: several may have been written side by side.
+        """
+        apart = [name for name in self._rows if "/" in name]
+        tables = list(dict.fromkeys(self._rows[name][0] for name in apart))
+        names = [name for name in self._rows if "/" not in name]
+        names += sorted(apart, key=lambda name: tables.index(self._rows[name][0]))
         return [Written(name, *self._rows[name], _reached_the_disk(self.folder / name)) for name in names]
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Row, Select, Table, Text, and_, func, sele
 from storage import tables
 from storage.columns import Instant, LocalDate
 from storage.database import Connection
+from storage.patients import zone_now
 from storage.service import slots_touched_at
 from storage.states import state_of_slot
 
@@ -67,9 +68,15 @@ def _first_day() -> ColumnElement[str]:
     return first.scalar_subquery().label("first_day")
 
 
+def of_site(wanted: Wanted, query: Select[Any]) -> Select[Any]:
+    """A question about patients, for those of the site that is wanted."""
+    return query if wanted.site_id is None else query.where(_p.c.site_id == wanted.site_id)
+
+
 def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
     """The columns every line of a patient begins with, from the patient, the site and the patient's protocol."""
-    query = (
+    return of_site(
+        wanted,
         select(
             _v.c.trial.label("study"),
             _v.c.version.label("protocol_version"),
@@ -78,12 +85,11 @@ def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
             *columns,
         )
         .select_from(_p)
-        .join(_c, _c.c.id == _p.c.site_id)
+        .join(_c, _c.c.id == _p.c.site_id),
     )
-    return query if wanted.site_id is None else query.where(_p.c.site_id == wanted.site_id)
 
 
-def _of_use(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
+def of_use(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
     """The same for what is left out once the use of a leaver's diary was stopped."""
     return _who(wanted, *columns).where(_p.c.use_stopped_at.is_(None))
 
@@ -105,14 +111,7 @@ def subjects(wanted: Wanted) -> AsyncIterator[Batch]:
 
 def subject_rows(wanted: Wanted) -> Select[Any]:
     """Every patient ever added, in no order."""
-    zones, consents = tables.patient_zones, tables.consents
-    zone = (
-        select(zones.c.zone)
-        .where(zones.c.patient_id == _p.c.id)
-        .order_by(zones.c.since.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    consents = tables.consents
     consent = (
         select(consents.c.text_sha256)
         .where(consents.c.patient_id == _p.c.id, consents.c.decision == "agreed")
@@ -121,7 +120,13 @@ def subject_rows(wanted: Wanted) -> Select[Any]:
         .scalar_subquery()
     )
     own = _named(_p, "status language added_at joined_at withdrawn_at erased_at use_stopped_at")
-    query = _who(wanted, *own, _first_day(), zone.label("zone"), consent.label("consent_sha256"))
+    query = _who(
+        wanted,
+        *own,
+        _first_day(),
+        zone_now(_p.c.id).scalar_subquery().label("zone"),
+        consent.label("consent_sha256"),
+    )
     return query.join(_v, _v.c.id == _p.c.protocol_id)
 
 
@@ -141,7 +146,7 @@ def slots(wanted: Wanted) -> AsyncIterator[Batch]:
 def slot_rows(wanted: Wanted) -> Select[Any]:
     """Every slot with its state at the cut-off and the answer that holds, in no order."""
     return (
-        _of_use(wanted, *_SLOT, _s.c.kind.label("item_kind"), state_of_slot(wanted.cut_off))
+        of_use(wanted, *_SLOT, _s.c.kind.label("item_kind"), state_of_slot(wanted.cut_off))
         .add_columns(_first_day(), _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
         .join(_s, _s.c.patient_id == _OUTER)
         .join(_v, _v.c.id == _s.c.protocol_id)
@@ -165,7 +170,7 @@ def entry_rows(wanted: Wanted) -> Select[Any]:
     """Every entry, superseded ones too, in no order."""
     later = _e.alias("later")
     return (
-        _of_use(wanted, *_ENTRY, _e.c.id.label("entry"), _first_day())
+        of_use(wanted, *_ENTRY, _e.c.id.label("entry"), _first_day())
         .add_columns(_s.c.phase, _s.c.item, _s.c.kind.label("item_kind"), _s.c.n)
         .add_columns(_audit.c.actor, _staff.c.code.label("staff"))
         .add_columns((_s.c.answered_by == _e.c.id).label("holds"), later.c.id.label("superseded_by"))
@@ -182,7 +187,7 @@ def sends(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every try to send a message for a slot, by patient and time."""
     own = _named(_d, "nudge planned_for claimed_at finished_at outcome detail")
     query = (
-        _of_use(wanted, *own, _d.c.id.label("send"), *_SLOT_NAME)
+        of_use(wanted, *own, _d.c.id.label("send"), *_SLOT_NAME)
         .join(_d, _d.c.patient_id == _p.c.id)
         .join(_s, _s.c.id == _d.c.slot_id)
         .join(_v, _v.c.id == _s.c.protocol_id)
@@ -198,7 +203,7 @@ def notes(wanted: Wanted) -> AsyncIterator[Batch]:
         "kind text local_date zone utc_offset_minutes said_at received_at recorded_at passed_on_at passed_on_as",
     )
     query = (
-        _of_use(wanted, *own, _n.c.id.label("note"))
+        of_use(wanted, *own, _n.c.id.label("note"))
         .add_columns(_s.c.item, type_coerce(_s.c.local_date, Text).label("slot_date"), _s.c.n)
         .join(_n, _n.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -212,7 +217,7 @@ def alerts(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every call for staff, by patient and time; local times are those of the site."""
     own = _named(_a, "rule key raised_at seen_at done_at")
     query = (
-        _of_use(wanted, *own, _a.c.id.label("alert"), _c.c.timezone.label("zone"))
+        of_use(wanted, *own, _a.c.id.label("alert"), _c.c.timezone.label("zone"))
         .add_columns(_staff.c.code.label("staff"))
         .join(_a, _a.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -231,7 +236,7 @@ async def visits(wanted: Wanted) -> AsyncIterator[Batch]:
     later = t.alias("later")
     own = _named(t, "visit held_on recorded_at supersedes change_reason")
     query = (
-        _of_use(wanted, *own, type_coerce(t.c.measured, Text).label("measured"), t.c.id.label("form"))
+        of_use(wanted, *own, type_coerce(t.c.measured, Text).label("measured"), t.c.id.label("form"))
         .add_columns(_first_day(), _c.c.timezone.label("zone"))
         .add_columns(_staff.c.code.label("staff"), later.c.id.is_(None).label("holds"))
         .join(t, t.c.patient_id == _p.c.id)
@@ -271,7 +276,12 @@ def comments(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every comment of the team, by patient and time; local times are those of the site."""
     t = tables.comments
     query = (
-        _of_use(wanted, t.c.id.label("comment"), *_named(t, "text recorded_at"), _c.c.timezone.label("zone"))
+        of_use(
+            wanted,
+            t.c.id.label("comment"),
+            *_named(t, "text recorded_at"),
+            _c.c.timezone.label("zone"),
+        )
         .add_columns(_staff.c.code.label("staff"))
         .join(t, t.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -283,9 +293,7 @@ def comments(wanted: Wanted) -> AsyncIterator[Batch]:
 
 async def protocols_of_subjects(wanted: Wanted) -> list[int]:
     """The protocol versions that the patients of this export follow or have slots of."""
-    query = select(_p.c.protocol_id).distinct()
-    if wanted.site_id is not None:
-        query = query.where(_p.c.site_id == wanted.site_id)
+    query = of_site(wanted, select(_p.c.protocol_id).distinct())
     return list((await wanted.conn.execute(query)).scalars())
 
 
@@ -298,18 +306,18 @@ async def count_rows(wanted: Wanted, table: str) -> int:
     if table == "patients":
         owner, whose = counted.c.id, select(_p.c.id)
     elif "patient_id" in counted.c:
-        owner, whose = counted.c.patient_id, select(_p.c.id).where(_p.c.use_stopped_at.is_(None))
+        owner, whose = counted.c.patient_id, _in_use()
     else:
         return int((await wanted.conn.execute(query)).scalar_one())
-    if wanted.site_id is not None:
-        whose = whose.where(_p.c.site_id == wanted.site_id)
-    return int((await wanted.conn.execute(query.where(owner.in_(whose)))).scalar_one())
+    return int((await wanted.conn.execute(query.where(owner.in_(of_site(wanted, whose))))).scalar_one())
 
 
 async def _count_values(wanted: Wanted) -> int:
     """How many values the forms of clinic days hold; an empty form has one line too."""
-    whose = select(_p.c.id).where(_p.c.use_stopped_at.is_(None))
-    if wanted.site_id is not None:
-        whose = whose.where(_p.c.site_id == wanted.site_id)
-    forms = select(tables.visits.c.measured).where(tables.visits.c.patient_id.in_(whose))
+    forms = select(tables.visits.c.measured).where(tables.visits.c.patient_id.in_(of_site(wanted, _in_use())))
     return sum(max(1, len(row.measured)) for row in await wanted.conn.execute(forms))
+
+
+def _in_use() -> Select[Any]:
+    """The ids of the patients whose diary is in use."""
+    return select(_p.c.id).where(_p.c.use_stopped_at.is_(None))

@@ -28,10 +28,9 @@ from storage import tables
 from storage.counts import patients_of, week_of_slot
 from storage.database import Connection
 from storage.records import Record
-from storage.states import SlotState, state_of_slot
+from storage.states import EXPECTED, state_of_slot
 
 _s, _p, _e, _t, _kept = tables.slots, tables.patients, tables.entries, tables.tallied, tables.rated_weeks
-_EXPECTED: Final = (SlotState.ON_TIME.value, SlotState.LATE.value, SlotState.MISSED.value)
 # Nothing of a week is due longer than this before anything else of it: seven days, and what a journey may add.
 _A_WEEK: Final = timedelta(days=9)
 
@@ -108,7 +107,7 @@ def _days(now: datetime, week: ColumnElement[int], joined: FromClause) -> Select
     return (
         select(_s.c.item, week.label("week"), _s.c.patient_id, func.avg(cast(_e.c.score, Float)).label("score"))
         .select_from(joined.outerjoin(_e, _e.c.id == _s.c.answered_by))
-        .where(_s.c.kind == "rating", state_of_slot(now).element.in_(_EXPECTED))
+        .where(_s.c.kind == "rating", state_of_slot(now).element.in_(EXPECTED))
         .group_by(_s.c.item, week, _s.c.patient_id, _s.c.local_date)
     )
 

@@ -19,7 +19,7 @@ import orjson
 from reports.columns import Cells
 from reports.formats.taking import Add
 from reports.tables import ENTRIES, NOTES, SLOTS, SUBJECT, SUBJECTS, VISITS, Table
-from storage.states import SlotState
+from storage.states import EXPECTED, SlotState
 
 Line: TypeAlias = dict[str, Any]
 _Lines: TypeAlias = list[tuple[Any, ...]]
@@ -41,7 +41,7 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 # What has become of a slot whose time has come; a slot that is open, to come or taken back is nobody's finding yet.
-_SETTLED: Final = frozenset((SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED, SlotState.EXCUSED))
+_SETTLED: Final = frozenset((*EXPECTED, SlotState.EXCUSED))
 
 
 @dataclass(frozen=True)
