@@ -6,7 +6,7 @@ from typing import Any
 
 from diary.enrolment import check_zone
 from diary.invites import IssuedInvite, invite_of_form, issue_invite
-from diary.roles import Act, Role, allow
+from diary.roles import Act, Role, allow, site_called
 from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.typed import check_no_page
 from storage import contacts, people, sign_ins, tokens
@@ -153,7 +153,7 @@ async def readmit_staff(db: Database, *, code: str, actor: Actor, reason: str, n
 
 async def _clinics(conn: Connection, sites: Sequence[str], actor: Actor) -> dict[int, str]:
     """The codes of these sites by id, for somebody who may bind members to them; none is every site."""
-    clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
+    clinics = {clinic.id: clinic.code for clinic in [await site_called(conn, site) for site in sites]}
     _allow_for(actor, frozenset(clinics) or None)
     return clinics
 
@@ -195,13 +195,6 @@ async def id_of_staff(db: Database, *, code: str, actor: Actor) -> int:
     """The id of a staff member, for somebody who may change them."""
     async with db.read() as conn:
         return (await member_for(conn, code, actor)).id
-
-
-async def _site(conn: Connection, code: str) -> Site:
-    site = await people.site_by_code(conn, code)
-    if site is None:
-        raise UnknownCodeError(f"There is no site {code}; `daybook site list` shows those there are.")
-    return site
 
 
 async def member_for(conn: Connection, code: str, actor: Actor) -> StaffMember:

@@ -11,9 +11,9 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from diary.protocols import protocol_of
-from diary.roles import patient_called
+from diary.roles import patient_called, site_called
 from protocol.calendar import zone_of
-from protocol.errors import UnknownCodeError, WrongCallError
+from protocol.errors import WrongCallError
 from protocol.model import Protocol
 from reports.definitions import Figures
 from storage import patients, people
@@ -135,11 +135,4 @@ async def sites_asked_for(
     conn: Connection, site: str | None, scope: frozenset[int] | None
 ) -> frozenset[int] | None:
     """The ids of the sites a question is about: all the asker may know of, or one of them."""
-    return scope if site is None else frozenset({await _site_id(conn, site, scope)})
-
-
-async def _site_id(conn: Connection, code: str, scope: frozenset[int] | None) -> int:
-    found = await people.site_by_code(conn, code)
-    if found is None or (scope is not None and found.id not in scope):
-        raise UnknownCodeError(f"There is no site {code}; `daybook site list` shows those there are.")
-    return found.id
+    return scope if site is None else frozenset({(await site_called(conn, site, scope)).id})

@@ -11,11 +11,11 @@ from datetime import date, timedelta
 
 from protocol.errors import DaybookError
 from protocol.model import Measure, Protocol, Visit
-from reports.comparison import Difference, adjusted, mean_of, shares, welch, within
+from reports.comparison import adjusted, mean_of, shares, welch, within
 from reports.definitions import MODERATE, SUBSTANTIAL, Share, reduction
 from reports.exported import Exported, Row
 from reports.paper import Section, count, figure, interval, p_value, per_cent, spread
-from reports.randomisation import Allocation
+from reports.randomisation import Allocation, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def joined(export: Exported, allocation: Allocation) -> Trial:
     subjects = list(export.rows("subjects"))
     export.refuse_other_versions(subjects)
     known = {row["subject"]: row for row in subjects}
-    _refuse("the allocation list has", sorted(set(allocation.arms) - set(known)), "that the export does not know")
+    _refuse("The allocation list has", sorted(set(allocation.arms) - set(known)), "that the export does not know")
     took_part = [code for code, row in known.items() if row["joined_utc"]]
-    _refuse("the export has", sorted(set(took_part) - set(allocation.arms)), "who are not on the allocation list")
+    _refuse("The export has", sorted(set(took_part) - set(allocation.arms)), "who are not on the allocation list")
     used = {code: arm for code, arm in allocation.arms.items() if not known[code]["use_stopped_utc"]}
     rows = [row for row in export.rows("visits") if row["holds"] == "yes" and row["subject"] in used]
     return Trial(
@@ -80,8 +80,7 @@ def joined(export: Exported, allocation: Allocation) -> Trial:
 
 def _refuse(whose: str, codes: Sequence[str], what: str) -> None:
     if codes:
-        shown = ", ".join(codes[:5]) + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")  # noqa: PLR2004
-        raise DaybookError(f"{whose[0].upper()}{whose[1:]} {shown} {what}; nothing was analysed. Mend the list.")
+        raise DaybookError(f"{whose} {some(codes)} {what}; nothing was analysed. Mend the list.")
 
 
 def sections(export: Exported, trial: Trial) -> list[Section]:
@@ -295,6 +294,3 @@ def _missing_slots(export: Exported, trial: Trial) -> Section:
 def _what_became(row: Row) -> str:
     reason = {"excused": row["excused_because"], "cancelled": row["cancelled_because"]}.get(row["state"])
     return f"{row['state']}: {reason}" if reason else row["state"]
-
-
-__all__ = ["Difference", "Trial", "joined", "pain_of", "sections", "visits_of"]

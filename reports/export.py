@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from diary.protocols import protocol_of
-from protocol.errors import DaybookError, UnknownCodeError
+from diary.roles import site_called
+from protocol.errors import DaybookError
 from reports.blinding import refuse_arms
 from reports.bundle import Bundle, Written, whole_or_nothing
 from reports.columns import Cells, Column
@@ -28,7 +29,7 @@ from reports.summaries import summaries
 from reports.tables import TABLES, Table
 from storage import extracts, people
 from storage.copies import unhurried_view
-from storage.database import Connection, Database
+from storage.database import Database
 from storage.extracts import Batch, Wanted
 from storage.journeys import phase_starts, places
 
@@ -54,7 +55,7 @@ async def export_bundle(
     with whole_or_nothing(out) as folder:
         bundle = Bundle(folder)
         async with unhurried_view(db, folder) as conn:
-            wanted = Wanted(conn, await _site_id(conn, site), now)
+            wanted = Wanted(conn, None if site is None else (await site_called(conn, site)).id, now)
             versions = await _versions(wanted, site)
             about = await _about(db, wanted, versions, site)
             tables = (*TABLES, *summaries(about.protocol, await places(wanted), about.phase_starts))
@@ -164,12 +165,3 @@ def _write_manifest(folder: Path, about: About, written: Sequence[Written]) -> N
     with (folder / MANIFEST).open("x", encoding="utf-8") as out:
         json.dump(document, out, indent=2, ensure_ascii=False)
         out.write("\n")
-
-
-async def _site_id(conn: Connection, code: str | None) -> int | None:
-    if code is None:
-        return None
-    found = await people.site_by_code(conn, code)
-    if found is None:
-        raise UnknownCodeError(f"There is no site {code}; `daybook site list` shows those there are.")
-    return found.id

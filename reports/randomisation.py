@@ -124,10 +124,10 @@ def read_allocation(path: Path) -> Allocation:
     used = [(subject, arm) for subject, arm in rows if subject]
     doubled = [subject for subject, times in Counter(subject for subject, _ in used).items() if times > 1]
     if doubled:
-        raise DaybookError(f"{path.name} has {_some(doubled)} more than once; each subject has one arm.")
+        raise DaybookError(f"{path.name} has {some(doubled)} more than once; each subject has one arm.")
     armless = [subject for subject, arm in used if not arm]
     if armless:
-        raise DaybookError(f"{path.name} has no arm for {_some(armless)}; fill it in.")
+        raise DaybookError(f"{path.name} has no arm for {some(armless)}; fill it in.")
     allocation = Allocation(dict(used), len(rows) - len(used))
     if len(allocation.names) < 2:  # noqa: PLR2004 - there is nothing to compare
         raise DaybookError(f"{path.name} names {len(allocation.names)} arms for subjects; a comparison needs two.")
@@ -150,7 +150,7 @@ def _rows_of(path: Path) -> list[tuple[str, str]]:
     return [((row[names["subject"]] or "").strip(), (row[names["arm"]] or "").strip()) for row in reader]
 
 
-def _some(codes: Sequence[str]) -> str:
+def some(codes: Sequence[str]) -> str:
     """The first few of some codes."""
     shown = ", ".join(codes[:5])
     return f"{shown} and {len(codes) - 5} more" if len(codes) > 5 else shown  # noqa: PLR2004 - as many as one reads

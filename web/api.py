@@ -29,6 +29,7 @@ from web.api_problems import RETRY_SECONDS, Refusal, problem
 from web.api_questions import NotUnderstoodError, question_in
 from web.api_rows import OPERATIONS, ROOT, Asked, Operation
 from web.guard import TooOften
+from web.marking import Marking
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ class Api:
     clock: Callable[[], datetime]
     real: Callable[[], datetime]
     too_often: TooOften = field(default_factory=lambda: TooOften(OFTEN, timedelta(seconds=RETRY_SECONDS)))
-    marking: set[int] = field(default_factory=set)  # tokens whose use is being noted
+    marking: Marking = field(default_factory=lambda: Marking("token_not_marked"))
 
     def routes(self) -> list[BaseRoute]:
         """Everything at /api and below: whatever goes wrong there is a problem in JSON, never a page."""
@@ -124,21 +125,13 @@ class Api:
         return Response(orjson.dumps(found.body()), headers=headers, media_type=JSON)
 
     def _marked(self, answered: Response, holder: Holder | None) -> Response:
-        """Note the token's use when the answer is out: who only reads waits for nobody who writes."""
-        if holder is not None and holder.unmarked and holder.token_id not in self.marking:
+        """Note the token's use when the answer is out."""
+        if holder is not None and holder.unmarked:
             answered.background = BackgroundTask(self._mark, holder.token_id)
         return answered
 
     async def _mark(self, token_id: int) -> None:
-        self.marking.add(token_id)
-        try:
-            await mark_token(self.db, token_id=token_id, now=self.real())
-        except Exception as error:
-            if not may_pass(error):
-                raise
-            log.warning("token_not_marked", error=type(error).__name__)
-        finally:
-            self.marking.discard(token_id)
+        await self.marking.note(token_id, lambda: mark_token(self.db, token_id=token_id, now=self.real()))
 
 
 def _unknown(says: str, more: str) -> Refusal:
