@@ -78,7 +78,7 @@ class Resources:
     def _entries(self, lines: Sequence[Line]) -> Iterator[Resource]:
         for line in lines:
             asked = self._study.asked[line["study"], line["protocol_version"], line["phase"], line["item"]]
-            made = _response(line, asked) if asked.questionnaire else _dose(line, asked)
+            made = _answer(line, asked)
             yield made
             if line["supersedes"] is not None:
                 kind = made["resourceType"]
@@ -183,6 +183,14 @@ def _period(line: Line) -> Resource:
         return {}
     ends = {"start": line["joined_local"], "end": line["withdrawn_local"]}
     return {"period": {end: at for end, at in ends.items() if at is not None}}
+
+
+def _answer(line: Line, asked: Asked) -> Resource:
+    match asked.item.kind:
+        case "rating":
+            return _response(line, asked)
+        case "dose":
+            return _dose(line, asked)
 
 
 def _response(line: Line, asked: Asked) -> Resource:

@@ -15,7 +15,7 @@ from reports.formats.fhir_resources import Resources
 from reports.formats.fhir_study import Study
 from tests.cast import T0, Stage, cairo
 from tests.reports.bundle_of import FRIDAY
-from tests.reports.cdisc_of import SIDE_EFFECTS, cells
+from tests.reports.cdisc_of import SIDE_EFFECTS, cells, reported
 from tests.reports.diary_of import say, scored
 from tests.reports.fhir_of import exported, faults, hard_trial, whole
 
@@ -339,10 +339,29 @@ async def test_the_same_export_is_the_same_bytes(trial, tmp_path):
     assert sum(file.name.startswith("fhir/") for file in first) == 12
 
 
-async def test_a_rating_out_of_an_afternoon_elsewhere_has_that_place_s_offset(stage: Stage, tmp_path):
+async def test_a_rating_given_elsewhere_has_the_offset_of_that_place(stage: Stage, tmp_path):
     await stage.add("P-007", timezone="America/St_Johns")
     far = await patient_id_of(stage.db, "P-007")
     await record_consent(stage.db, patient_id=far, agreed=True, language="en", text="text", now=T0)
     await say(stage, far, "pain 2026-11-24", scored(2), "2026-11-25 01:45")
     [one] = (await exported(stage, tmp_path / "out"))["QuestionnaireResponse"]
     assert one["authored"] == "2026-11-24T20:15:00.000-03:30"
+
+
+async def test_no_chat_no_message_number_no_invite_and_no_name_is_in_any_file(stage: Stage, tmp_path):
+    amina = await stage.joined(chat=987_654_321)
+    await stage.nurse(chat=123_454_321)
+    await reported(stage, amina.id, "unwell", key="987654321:70000002", at="2026-11-24 21:00")
+    await exported(stage, tmp_path / "out")
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "out" / "fhir").iterdir())
+    assert b"unwell" in everything
+    for hidden in (
+        "987654321",
+        "123454321",
+        "70000002",
+        stage.invites["P-001"],
+        "Main clinic",
+        "birthDate",
+        "telecom",
+    ):
+        assert hidden.encode() not in everything
