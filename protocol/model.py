@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from protocol.values import Code, Duration, Identifier, Text, Wall, is_zone
+from protocol.values import Code, Duration, Identifier, Loinc, Text, Wall, is_zone
 
 NOON: Final = time(12)
 
@@ -84,13 +84,14 @@ class Item(_Part):
     """Something asked for again and again; its slots are numbered by the place in `at`.
 
     `code`: its name in files whose standards hold eight characters; protocol/codes.py gives one where none stands
-    here. `given`: who gives a dose, the clinic or the patient.
+    here. `given`: who gives a dose, the clinic or the patient. `loinc`: what LOINC calls the question of a rating.
     """
 
     id: Identifier
     code: Code | None = None
     kind: Literal["dose", "rating"]
     given: Literal["clinic", "self"] = "self"
+    loinc: Loinc | None = None
     name: Text
     prompt: Text = Text({})
     at: Annotated[list[Wall], Field(min_length=1, max_length=12)]
@@ -117,6 +118,8 @@ class Item(_Part):
             raise ValueError("nudge_after: write the delays in order, each once")
         if self.kind != "dose" and "given" in self.model_fields_set:
             raise ValueError("given: only a dose is given; take it out")
+        if self.kind != "rating" and self.loinc is not None:
+            raise ValueError("loinc: only a rating has a code of LOINC; take it out")
         return self
 
 
@@ -158,12 +161,13 @@ class Measure(_Part):
     `code`: its name in files whose standards hold eight characters; protocol/codes.py gives one where none stands
     here. `domain`: which dataset of SDTM it belongs to: drug accountability (DA), functional tests (FT),
     laboratory (LB), musculoskeletal findings (MK), nervous system findings (NV), questionnaires and scales (QS),
-    vital signs (VS).
+    vital signs (VS). `loinc`: what LOINC calls it.
     """
 
     id: Identifier
     code: Code | None = None
     domain: Literal["DA", "FT", "LB", "MK", "NV", "QS", "VS"] = "QS"
+    loinc: Loinc | None = None
     name: Text
     unit: str = ""
     range: tuple[float, float]

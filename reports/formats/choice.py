@@ -29,6 +29,7 @@ _KINDS: Final = {
     "xpt": _Kind("labelled", "Xpt", ("pyreadstat", "polars")),
     "odm": _Kind("odm", "Odm"),
     "dataset-json": _Kind("dataset_json", "DatasetJson"),
+    "fhir": _Kind("fhir", "Fhir"),
 }
 FORMATS: Final = tuple(_KINDS)
 

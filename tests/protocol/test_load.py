@@ -125,6 +125,13 @@ def _pairs(visits):
         ('id = "wound"', 'id = "wound"\ncode = "WOUNDSCORE"', "measure[1].code: string should match pattern"),
         ('id = "wound"', 'id = "wound"\ndomain = "AE"', "measure[1].domain: input should be 'DA', 'FT'"),
         ('kind = "rating"', 'kind = "rating"\n  given = "self"', "given: only a dose is given; take it out"),
+        ('loinc = "72514-3"', 'loinc = "72514-4"', "72514-4 is no code of LOINC: its last digit does not check"),
+        ('loinc = "72514-3"', 'loinc = "pain"', "loinc: "),
+        (
+            'kind = "dose"',
+            'kind = "dose"\n  loinc = "72514-3"',
+            "loinc: only a rating has a code of LOINC; take it out",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_key_and_its_mend(old, new, finding):
