@@ -7,12 +7,14 @@ kept with an instant: a slot open early when a withdrawal cancelled it is not sh
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from diary.protocols import protocol_of
 from diary.roles import patient_called
+from protocol.calendar import zone_of
 from protocol.errors import UnknownCodeError, WrongCallError
+from protocol.model import Protocol
 from reports.definitions import Figures
 from storage import patients, people
 from storage.counts import Counts, slot_counts
@@ -102,16 +104,31 @@ async def counts_so_far(
     patient_id: int | None = None,
 ) -> list[Counts]:
     """Slots counted as of now, with what had run its course taken from the tallies."""
-    protocols = [await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()]
-    earliest = max((item.early for one in protocols for _, item in one.items()), default=timedelta())
+    opening_by = now + earliest_of((await protocols_in_use(db, conn)).values())
     return await tallied_counts(
-        conn, by=by.value, now=now, opening_by=now + earliest, site_ids=site_ids, patient_id=patient_id
+        conn, by=by.value, now=now, opening_by=opening_by, site_ids=site_ids, patient_id=patient_id
     )
+
+
+async def protocols_in_use(db: Database, conn: Connection) -> dict[int, Protocol]:
+    """Every protocol version that a patient may follow, by its id."""
+    return {known: await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()}
+
+
+def earliest_of(protocols: Iterable[Protocol]) -> timedelta:
+    """How long before it is due a slot of any of these may open."""
+    return max((item.early for one in protocols for _, item in one.items()), default=timedelta())
 
 
 def figures_of(counts: Counts) -> Figures:
     """The figures of counts as the database gives them."""
     return Figures(*(getattr(counts, name) for name in Figures.__slots__))
+
+
+async def local_today(conn: Connection, now: datetime, site_ids: frozenset[int] | None) -> date:
+    """The day it is at these sites, in the easternmost of their zones."""
+    zones = [site.timezone for site in await people.sites(conn) if site_ids is None or site.id in site_ids]
+    return max((now.astimezone(zone_of(zone)).date() for zone in zones), default=now.date())
 
 
 async def sites_asked_for(

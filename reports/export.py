@@ -28,7 +28,7 @@ from storage import extracts, people
 from storage.copies import unhurried_view
 from storage.database import Connection, Database
 from storage.extracts import Batch, Wanted
-from storage.journeys import places
+from storage.journeys import phase_starts, places
 
 MANIFEST: Final = "manifest.json"
 # What the manifest promises its readers; a change that breaks them gets the next number.
@@ -66,13 +66,14 @@ async def export_bundle(
 
 
 async def _about(db: Database, wanted: Wanted, site: str | None) -> About:
-    newest = max(await extracts.protocols_of_subjects(wanted), default=None)
-    if newest is None:
+    versions = sorted(await extracts.protocols_of_subjects(wanted), reverse=True)
+    if not versions:
         raise DaybookError(
             f"There is no patient {'at ' + site if site else 'in the trial'} yet, so there is nothing to export; "
             "`daybook patient list` shows whom there is."
         )
-    return About(await protocol_of(db, wanted.conn, newest), site, wanted.cut_off)
+    newest, *earlier = [await protocol_of(db, wanted.conn, version) for version in versions]
+    return About(newest, site, wanted.cut_off, tuple(earlier), await phase_starts(wanted))
 
 
 async def _write_tables(

@@ -108,6 +108,11 @@ def _key(conn: Connection, by: GroupedBy) -> tuple[ColumnElement[Any], FromClaus
     """What slots are grouped by, and the tables it is read from."""
     if by != "week":
         return {"patient": _s.c.patient_id, "phase": _s.c.phase, "item": _s.c.item}[by], _s
+    return week_of_slot(conn)
+
+
+def week_of_slot(conn: Connection) -> tuple[ColumnElement[int], FromClause]:
+    """The week of the patient's own trial that a slot is in, and the tables it is read from."""
     phases = tables.patient_phases
     began = (
         select(phases.c.patient_id, func.min(phases.c.start).label("start"))

@@ -94,6 +94,17 @@ async def everybody(conn: Connection, *, site_ids: frozenset[int] | None = None)
     ]
 
 
+async def arrivals(
+    conn: Connection, *, site_ids: frozenset[int] | None = None
+) -> list[tuple[str, datetime, datetime | None]]:
+    """The zone of each patient's site, and when the patient was added and joined."""
+    p, s = tables.patients, tables.sites
+    query = select(s.c.timezone, p.c.added_at, p.c.joined_at).join_from(p, s)
+    if site_ids is not None:
+        query = query.where(p.c.site_id.in_(site_ids))
+    return [tuple(row) for row in await conn.execute(query)]
+
+
 async def site_ids(conn: Connection) -> dict[int, int]:
     """The site of every patient, by ids."""
     rows = await conn.execute(select(tables.patients.c.id, tables.patients.c.site_id))

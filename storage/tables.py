@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -38,6 +40,7 @@ metadata = MetaData(
 
 # Telegram's ids have up to 52 bits.
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
+_FRACTION: Any = Double().with_variant(REAL(), "sqlite")
 
 
 def _table(name: str, *parts: Any, **options: Any) -> Table:
@@ -498,6 +501,7 @@ tallied = _table(
     Column("patient_id", Integer, ForeignKey("patients.id"), primary_key=True),
     Column("until", Instant, nullable=False),
     Column("live_from", Instant),  # when the first slot is due that had not run its course; None where all had
+    Column("live_week", Integer),  # the first week of the trial with such a slot
 )
 
 tallies = _table(
@@ -508,6 +512,20 @@ tallies = _table(
     Column("first_due_at", Instant, nullable=False),
     *(Column(name, Integer, nullable=False) for name in TALLIED),
     _one_of("grouped_by", ("phase", "item", "week")),
+    Index(None, "patient_id"),
+    sqlite_with_rowid=False,
+)
+
+# Weeks of a patient's trial in which all had run its course: days with a rating asked for, days rated, and the sum
+# of the days' mean scores.
+rated_weeks = _table(
+    "rated_weeks",
+    Column("item", Text, primary_key=True),
+    Column("week", Integer, primary_key=True),
+    Column("patient_id", Integer, ForeignKey("patients.id"), primary_key=True),
+    Column("asked", Integer, nullable=False),
+    Column("rated", Integer, nullable=False),
+    Column("total", _FRACTION, nullable=False),
     Index(None, "patient_id"),
     sqlite_with_rowid=False,
 )

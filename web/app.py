@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from diary import Database
 from reports.health import complaints, health_of
-from web import acts, exports, figures, grid, patient, patients, team, today, tokens, trail, visits
+from web import acts, exports, figures, grid, patient, patients, progress, team, today, tokens, trail, visits
 from web.api import Api
 from web.asked import plain_page
 from web.guard import Guard
@@ -36,6 +36,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *acts.PAGES,
     *visits.PAGES,
     *figures.PAGES,
+    *progress.PAGES,
     *trail.PAGES,
     *exports.PAGES,
     *team.PAGES,

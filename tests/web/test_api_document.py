@@ -10,7 +10,6 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -126,10 +125,8 @@ def test_the_api_is_what_its_document_says(case):
     RUNNING.answered[case.operation.path, int(answer.status_code)] += 1
 
 
-async def test_the_document_that_is_served_is_the_one_that_was_held_to():
-    transport = httpx.ASGITransport(app=RUNNING)
-    async with httpx.AsyncClient(transport=transport, base_url="http://pages.test") as browser:
-        served = (await browser.get(DOCUMENT)).json()
+async def test_the_document_that_is_served_is_the_one_that_was_held_to(desk):
+    served = (await desk.browser().get(DOCUMENT)).json()
     assert served == document_of(OPERATIONS)
     assert served["openapi"].startswith("3.1")
     for schema in served["components"]["schemas"].values():

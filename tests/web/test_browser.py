@@ -72,7 +72,8 @@ AXE_RUNS = {("phone", "ar"), ("desk", "en")}
 PATHS = (
     "/", "/patients", "/patients/new", "/grid", "/visits", "/adherence?by=patient", "/exports", "/outages",
     "/trail", "/alerts", "/team", "/team/new", "/team/site", "/passphrase", "/grid?by=days",
-    "/grid?by=days&day=1", "/patients/P-001", "/patients/P-001/move", "/patients/P-001/times",
+    "/grid?by=days&day=1", "/progress", "/heatmap", "/patients/P-001",
+    "/patients/P-001/move", "/patients/P-001/times",
     "/patients/P-001/pause", "/patients/P-001/visits/baseline", "/team/stella/tokens",
 )  # fmt: skip
 
@@ -199,3 +200,26 @@ async def test_the_pages_can_be_read_without_a_script(address, desk):
         await page.locator(".grid td a").last.click()
         await expect(page.locator("#day-2026-11-26")).to_be_in_viewport()
         await browser.close()
+
+
+# Of every word in a picture, as the browser writes it: is it inside, and apart from its neighbours on its line?
+OVERFLOWS = """[...document.querySelectorAll('svg.picture')].flatMap(svg => {
+  const whole = svg.viewBox.baseVal, apart = ['day', 'week', 'count', 'legend', 'phase', 'visit'];
+  const texts = [...svg.querySelectorAll('text')].map(text => [text, text.getBBox()]);
+  const out = texts.filter(([, box]) => box.x < whole.x - .5 || box.x + box.width > whole.x + whole.width + .5
+      || box.y + box.height > whole.y + whole.height + 1);
+  const axis = texts.filter(([text]) => apart.includes(text.className.baseVal));
+  const crossing = axis.filter(([one, a], n) => axis.slice(n + 1).some(([other, b]) =>
+      one.getAttribute('y') === other.getAttribute('y')
+      && Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x) > .5));
+  return [...out, ...crossing].map(([text]) => text.textContent);
+})"""
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_no_word_of_a_picture_runs_out_of_it_or_into_another(address, desk, language):
+    async with browsing(address, desk, size="phone", language=language) as page:
+        for path, pictures in (("/progress", 3), ("/heatmap", 1), ("/patients/P-001", 1)):
+            await page.goto(address + path)
+            assert await page.locator("svg.picture").count() == pictures
+            assert await page.evaluate(OVERFLOWS) == [], path
