@@ -1,6 +1,6 @@
 """What machines are told: the export's rows, cell for cell, a page at a time, as values of JSON.
 
-The names, meanings and values of the fields are those of reports/columns.py, so that a page and a file of the
+The names, meanings and values of the fields are those of reports/tables.py, so that a page and a file of the
 export agree. Left out is what somebody may have written in words of their own: those may name people, and a token
 is kept on machines that nobody looks at.
 """

@@ -111,7 +111,9 @@ class EntriesQuestion(_ByDay):
         None, description="yes: only the answers that hold now; no: only those that were corrected since."
     )
     recorded_from: Instant | None = Field(
-        None, description="Only what was recorded at this instant or later, such as 2026-11-24T00:00:00Z."
+        None,
+        description="Only what was recorded at this instant or later, such as 2026-11-24T00:00:00Z. To take what "
+        "is new, begin a minute before the last `as_of`: an answer may have been on its way into the database.",
     )
 
 

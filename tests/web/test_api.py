@@ -225,6 +225,7 @@ async def test_an_address_that_is_not_there_is_a_problem_and_no_page_and_no_way_
         "/api/v2/entries",
         "/api/v1/entries/1",
         "/api/",
+        "/api",
     ):
         told = refused(await stella.asks(address), 404, "/api/v1/openapi.json")
         assert "nothing here" in told["detail"]

@@ -12,6 +12,8 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import async_playwright, expect
 from sqlalchemy.exc import OperationalError
 
+from diary import SYSTEM
+from diary.tokens import make_token
 from tests.cast import Stage, cairo
 from tests.web.desk import PASSPHRASE
 from web.app import web_app
@@ -33,6 +35,9 @@ async def address(stage: Stage, desk):
     amina = await stage.lived()
     desk.now = cairo("2026-11-26 21:00")
     await stage.alert(amina, "dizzy in the morning", now=cairo("2026-11-26 09:00"))
+    await desk.add("stella", "statistician")
+    for name in ("statistics server", "the clinic's own dashboard in the hall"):
+        await make_token(stage.db, code="stella", name=name, days=90, actor=SYSTEM, now=desk.now)
     async with Server(web_app(stage.db, lambda: desk.now), "127.0.0.1", 0) as server:
         yield server.url
 
@@ -69,7 +74,7 @@ PATHS = (
     "/trail", "/alerts", "/team", "/team/new", "/team/site", "/passphrase", "/grid?by=days",
     "/grid?by=days&day=1", "/progress", "/heatmap", "/patients/P-001",
     "/patients/P-001/move", "/patients/P-001/times",
-    "/patients/P-001/pause", "/patients/P-001/visits/baseline",
+    "/patients/P-001/pause", "/patients/P-001/visits/baseline", "/team/stella/tokens",
 )  # fmt: skip
 
 
