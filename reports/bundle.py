@@ -89,5 +89,5 @@ def _refuse_used(out: Path) -> None:
 
 def _cannot_write(out: Path, error: OSError) -> DaybookError:
     return DaybookError(
-        f"The export cannot be written to {out} ({error.strerror}); check the folder's rights and free space."
+        f"The folder {out} cannot be written ({error.strerror}); check its rights and the disk's free space."
     )
