@@ -199,7 +199,7 @@ async def test_the_pages_can_be_read_without_a_script(address, desk):
 
 # Of every word in a picture, as the browser writes it: is it inside, and apart from its neighbours on its line?
 OVERFLOWS = """[...document.querySelectorAll('svg.picture')].flatMap(svg => {
-  const whole = svg.viewBox.baseVal, apart = ['day', 'week', 'count', 'legend', 'phase', 'visit'];
+  const whole = svg.viewBox.baseVal, apart = ['day', 'week', 'count', 'legend', 'phase-name', 'visit'];
   const texts = [...svg.querySelectorAll('text')].map(text => [text, text.getBBox()]);
   const out = texts.filter(([, box]) => box.x < whole.x - .5 || box.x + box.width > whole.x + whole.width + .5
       || box.y + box.height > whole.y + whole.height + 1);

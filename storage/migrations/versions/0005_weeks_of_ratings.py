@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from storage.columns import Instant
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -25,6 +27,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("rated_weeks_patient_id_ix"), "rated_weeks", ["patient_id"], unique=False)
     with op.batch_alter_table("tallied") as batch_op:
-        batch_op.add_column(sa.Column("live_week", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("week_over_at", Instant(), nullable=True))
+        batch_op.add_column(sa.Column("weeks_from", Instant(), nullable=True))
     # What was tallied knows no ratings; figures are counted slot by slot until the service has tallied again.
     op.execute("DELETE FROM tallied")
