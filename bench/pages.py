@@ -142,7 +142,7 @@ async def _statements(browser: httpx.AsyncClient, db: Database, page: str) -> li
         if statement.lstrip().upper().startswith(("SELECT", "WITH")):
             seen.append((statement, parameters))
 
-    engine = db._read_engine.sync_engine  # noqa: SLF001 - a look from outside
+    engine = db._read_engine.sync_engine
     event.listen(engine, "before_cursor_execute", note)
     await browser.get(page)
     event.remove(engine, "before_cursor_execute", note)

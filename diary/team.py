@@ -9,7 +9,7 @@ from diary.invites import IssuedInvite, invite_of_form, issue_invite
 from diary.roles import Act, Role, allow
 from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.typed import check_no_page
-from storage import contacts, people, sign_ins
+from storage import contacts, people, sign_ins, tokens
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Site, StaffMember
@@ -92,7 +92,7 @@ async def invite_staff(
 
 
 async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime, reason: str | None = None) -> None:
-    """Shut a staff member out at once, of the pages too."""
+    """Shut a staff member out at once, of the pages too; no token of theirs works again."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
         if member.disabled_at is not None:
@@ -102,6 +102,7 @@ async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime,
         audit = await write_audit(conn, line)
         await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
+        await tokens.revoke_tokens(conn, member.id, at=now, audit=audit)
         await people.disable_staff(conn, member.id, at=now, audit=audit)
 
 

@@ -69,6 +69,8 @@ Wall = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_WALL.pattern}$", "examples": ["09:00"]}),
 ]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+# What the standards of the authorities call by eight characters (SDTMIG 3.4, --TESTCD).
+Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")]
 
 
 class Text(RootModel[dict[str, str]]):

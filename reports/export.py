@@ -1,149 +1,152 @@
 """The export: every file from one read transaction, counted against the database, under its name only when whole.
 
-CSV by RFC 4180: commas, CRLF, UTF-8 without a byte order mark, one header line. The same database at the same `now`
-gives the same bytes. Chats, names and arms are in none of the files: the questions of storage/extracts.py have no
-such column.
+The same database at the same cut-off gives the same bytes. Chats, names and arms are in none of the files: the
+questions of storage/extracts.py have no such column, and a protocol that would bring one in is refused.
 """
 
-import csv
-import hashlib
-import io
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Final
 
+from diary.protocols import protocol_of
 from protocol.errors import DaybookError, UnknownCodeError
-from reports.columns import DICTIONARY, DICTIONARY_COLUMNS, FILES, Column, File, dictionary
+from reports.blinding import refuse_arms
+from reports.bundle import Bundle, Written, whole_or_nothing
+from reports.columns import Cells, Column
+from reports.dictionary import dictionary_of
+from reports.formats.choice import FORMATS, checked, opened
+from reports.formats.taking import About, Add, Format
+from reports.scripts import write_scripts
+from reports.summaries import summaries
+from reports.tables import TABLES, Table
 from storage import extracts, people
+from storage.copies import unhurried_view
 from storage.database import Connection, Database
-from storage.extracts import Wanted
+from storage.extracts import Batch, Wanted
+from storage.journeys import phase_starts, places
+
+MANIFEST: Final = "manifest.json"
+# What the manifest promises its readers; a change that breaks them gets the next number.
+_MANIFEST_VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A file of the export: its name, its lines without the header, and the fingerprint of its bytes."""
-
-    name: str
-    rows: int
-    sha256: str
-
-
-async def export_csv(
-    db: Database, out: Path, *, site: str | None = None, now: datetime, free_text: bool = True
+async def export_bundle(
+    db: Database,
+    out: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    site: str | None = None,
+    now: datetime,
+    free_text: bool = True,
 ) -> list[Written]:
-    """Write the trial, or one site's part of it, as CSV files into the new or empty folder `out`.
+    """Write the trial, or one site's part of it, as files into the new or empty folder `out`.
 
     Without `free_text`, what patients and staff wrote in words of their own is left empty: it may name people.
     """
-    _refuse_used(out)
-    with _whole_or_nothing(out) as folder:
-        async with extracts.unhurried_view(db, folder) as conn:
+    names = checked(formats)
+    with whole_or_nothing(out) as folder:
+        bundle = Bundle(folder)
+        async with unhurried_view(db, folder) as conn:
             wanted = Wanted(conn, await _site_id(conn, site), now)
-            written = [await _write(folder, file, wanted, free_text=free_text) for file in FILES]
-        return [*written, _write_dictionary(folder)]
+            about = await _about(db, wanted, site)
+            tables = (*TABLES, *summaries(about.protocol, await places(wanted)))
+            refuse_arms(about.protocol, tables)
+            await _write_tables(wanted, tables, opened(names, bundle, about), free_text=free_text)
+            await _write_protocols(bundle, wanted)
+            if "csv" in names:
+                write_scripts(bundle, tables)
+        written = await asyncio.to_thread(bundle.sealed)
+        _write_manifest(folder, about, written)
+        return written
 
 
-async def _write(folder: Path, file: File, wanted: Wanted, *, free_text: bool) -> Written:
-    columns = [replace(one, value=_nothing) if one.free and not free_text else one for one in file.columns]
-    with _opened(folder, file.name) as bytes_out:
-        writer = _Writer(bytes_out, tuple(columns))
-        async for lines in file.lines(wanted):
-            writer.add(lines)
-    expected = await extracts.count_lines(wanted, file.table)
-    if writer.rows != expected:
+async def _about(db: Database, wanted: Wanted, site: str | None) -> About:
+    versions = sorted(await extracts.protocols_of_subjects(wanted), reverse=True)
+    if not versions:
         raise DaybookError(
-            f"{file.name} would have {writer.rows} lines and the database has {expected} {file.table}; nothing was "
-            "written. Check the database with `daybook doctor`."
+            f"There is no patient {'at ' + site if site else 'in the trial'} yet, so there is nothing to export; "
+            "`daybook patient list` shows whom there is."
         )
-    return Written(file.name, writer.rows, writer.sha256)
+    newest, *earlier = [await protocol_of(db, wanted.conn, version) for version in versions]
+    return About(newest, site, wanted.cut_off, tuple(earlier), await phase_starts(wanted))
 
 
-def _nothing(_line: Any) -> None:
-    """What stands in place of words that are withheld."""
+async def _write_tables(
+    wanted: Wanted, tables: Sequence[Table], formats: Sequence[Format], *, free_text: bool
+) -> None:
+    shown = [table if free_text else _without_words(table) for table in tables]
+    for table in (*shown, dictionary_of(shown)):
+        rows = await _write(table, wanted, formats)
+        if table.counted:
+            _agree(table, rows, await extracts.count_rows(wanted, table.counted))
+    for one in formats:
+        await asyncio.to_thread(one.finish)
 
 
-def _write_dictionary(folder: Path) -> Written:
-    with _opened(folder, DICTIONARY) as bytes_out:
-        writer = _Writer(bytes_out, DICTIONARY_COLUMNS)
-        writer.add(dictionary())
-    return Written(DICTIONARY, writer.rows, writer.sha256)
+async def _write(table: Table, wanted: Wanted, formats: Sequence[Format]) -> int:
+    rows = 0
+    with ExitStack() as stack:
+        adds = [stack.enter_context(one.taking(table)) for one in formats]
+        async for batch in table.batches(wanted):
+            # In a thread: whoever is served meanwhile gets a turn every few milliseconds.
+            rows += await asyncio.to_thread(_add, table, batch, adds)
+    return rows
 
 
-class _Writer:
-    """Turns lines into CSV bytes, counting them and taking their fingerprint on the way."""
-
-    def __init__(self, out: BinaryIO, columns: tuple[Column, ...]) -> None:
-        self.rows = 0
-        self._out = out
-        self._columns = columns
-        self._digest = hashlib.sha256()
-        self._put([[column.name for column in columns]])
-
-    @property
-    def sha256(self) -> str:
-        """Fingerprint of all bytes so far, hexadecimal."""
-        return self._digest.hexdigest()
-
-    def add(self, lines: Iterable[Any]) -> None:
-        """Write a few lines at once."""
-        rows = [[column.cell(line) for column in self._columns] for line in lines]
-        self._put(rows)
-        self.rows += len(rows)
-
-    def _put(self, rows: list[list[str]]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\r\n").writerows(rows)
-        data = text.getvalue().encode()
-        self._digest.update(data)
-        self._out.write(data)
+def _add(table: Table, batch: Batch, adds: Sequence[Add]) -> int:
+    cells = [column.cells(batch) for column in table.columns]
+    for add in adds:
+        add(cells)
+    return len(cells[0])
 
 
-@contextmanager
-def _opened(folder: Path, name: str) -> Iterator[BinaryIO]:
-    """A new file that has reached the disk when the block ends."""
-    with (folder / name).open("xb") as out:
-        yield out
-        out.flush()
-        os.fsync(out.fileno())
+def _agree(table: Table, rows: int, expected: int) -> None:
+    if rows != expected:
+        raise DaybookError(
+            f"{table.name}.csv would have {rows} lines and the database has {expected} {table.counted}; nothing "
+            "was written. Check the database with `daybook doctor`."
+        )
 
 
-def _refuse_used(out: Path) -> None:
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise DaybookError(f"{out} is there already and not an empty folder; name a new one with --out.")
-    except OSError as error:
-        raise _cannot_write(out, error) from None
+def _without_words(table: Table) -> Table:
+    return replace(table, columns=tuple(_withheld(column) if column.free else column for column in table.columns))
 
 
-@contextmanager
-def _whole_or_nothing(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that gets its name when all is well, and is removed otherwise."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise _cannot_write(out, error) from None
-    try:
-        yield folder
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
-    except OSError as error:
-        raise _cannot_write(out, error) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _withheld(column: Column) -> Column:
+    def nothing(batch: Batch) -> Cells:
+        return [None] * len(batch["subject"])
+
+    return replace(column, cells=nothing)
 
 
-def _cannot_write(out: Path, error: OSError) -> DaybookError:
-    return DaybookError(
-        f"The export cannot be written to {out} ({error.strerror}); check the folder's rights and free space."
-    )
+async def _write_protocols(bundle: Bundle, wanted: Wanted) -> None:
+    """The protocol versions patients follow, to the letter; the newest is protocol.toml."""
+    ids = sorted(await extracts.protocols_of_subjects(wanted), reverse=True)
+    for place, protocol_id in enumerate(ids):
+        name = "protocol.toml" if place == 0 else f"protocol-before-{place}.toml"
+        path = bundle.path(name)
+        path.write_text(await people.protocol_text(wanted.conn, protocol_id), encoding="utf-8", newline="")
+
+
+def _write_manifest(folder: Path, about: About, written: Sequence[Written]) -> None:
+    trial = about.protocol.trial
+    document: dict[str, Any] = {
+        "format": "daybook-export",
+        "version": _MANIFEST_VERSION,
+        "study": trial.id,
+        "protocol_version": trial.version,
+        "cut_off": about.cut_off_text,
+        "site": about.site,
+        "files": [asdict(file) for file in written],
+    }
+    with (folder / MANIFEST).open("x", encoding="utf-8") as out:
+        json.dump(document, out, indent=2, ensure_ascii=False)
+        out.write("\n")
 
 
 async def _site_id(conn: Connection, code: str | None) -> int | None:

@@ -119,12 +119,13 @@ def week_of_slot(conn: Connection) -> tuple[ColumnElement[int], FromClause]:
         .group_by(phases.c.patient_id)
         .subquery("began")
     )
-    days = _days_between(conn, began.c.start, _s.c.local_date)
+    days = days_between(conn, began.c.start, _s.c.local_date)
     week = cast((days + 7 * _WEEKS_UP) / 7, Integer) - _WEEKS_UP + 1
     return week, _s.join(began, began.c.patient_id == _s.c.patient_id)
 
 
-def _days_between(conn: Connection, first: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[Any]:
+def days_between(conn: Connection, first: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Whole days from one date to another."""
     if conn.dialect.name == "sqlite":
         return cast(func.julianday(last) - func.julianday(first), Integer)
     return last - first

@@ -1,22 +1,22 @@
-"""Whole tables as lines for an export, streamed in a fixed order; and how many rows there are, asked apart.
+"""Whole tables for an export, streamed column by column in a fixed order; and how many rows there are, asked apart.
 
-The counts name the bare table and the site only: a join that lost or doubled lines would show as a difference.
-No line has a chat, a name, a message's number or an alert's details.
+A million entries pass through here, so nothing is made of a value on the way: instants and dates stay the ISO 8601
+text they are kept as. The counts name the bare table and the site only: a join that lost or doubled lines would
+show as a difference. No table has a chat, a name, a message's number or an alert's details.
 """
 
-import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from datetime import datetime
+from itertools import repeat
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, Table, Text, and_, func, select, type_coerce
 
 from storage import tables
-from storage.database import Connection, Database
-from storage.records import Record
+from storage.columns import Instant, LocalDate
+from storage.database import Connection
 from storage.service import slots_touched_at
 from storage.states import state_of_slot
 
@@ -28,10 +28,15 @@ _s, _p, _e, _n, _d, _a = (
     tables.sends,
     tables.alerts,
 )
-_v, _c = tables.protocols, tables.sites
-_LINES_AT_ONCE = 500
+_v, _c, _staff, _audit = tables.protocols, tables.sites, tables.staff, tables.audit
 
-Line = TypeVar("Line", bound=Record)
+# So many lines are worked on at once: long enough to be quick, short enough for others to be served in between.
+LINES_AT_ONCE: Final = 2_000
+# A patient's id that no index finds: lines are read patient by patient by code, and never sorted all at once.
+_OUTER: Final = _p.c.id + 0
+
+# Some lines of a table, by column; all columns are equally long.
+Batch: TypeAlias = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,261 +45,26 @@ class Wanted:
 
     conn: Connection
     site_id: int | None
-    now: datetime
+    cut_off: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SubjectLine(Record):
-    """A patient of the trial, leavers too."""
-
-    study: str
-    protocol_version: str
-    site: str
-    subject: str
-    status: str
-    language: str
-    zone: str
-    first_day: date
-    added_at: datetime
-    joined_at: datetime | None
-    consent_sha256: str | None
-    withdrawn_at: datetime | None
-    erased_at: datetime | None
-    use_stopped_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class SlotLine(Record):
-    """A slot with its state, and the answer that holds."""
-
-    study: str
-    protocol_version: str
-    site: str
-    subject: str
-    first_day: date
-    phase: str
-    item: str
-    item_kind: str
-    local_date: date
-    n: int
-    zone: str
-    utc_offset_minutes: int
-    opens_at: datetime
-    due_at: datetime
-    on_time_until: datetime
-    closes_at: datetime
-    label: str | None
-    nudges: int
-    prompted_at: datetime | None
-    state: str
-    answered_as: str | None
-    entry: int | None
-    answer: str | None
-    score: int | None
-    skip_reason: str | None
-    excused_because: str | None
-    cancelled_because: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryLine(Record):
-    """An entry, in force or superseded, with who recorded it."""
-
-    study: str
-    protocol_version: str
-    site: str
-    subject: str
-    first_day: date
-    phase: str
-    item: str
-    item_kind: str
-    local_date: date
-    n: int
-    zone: str
-    utc_offset_minutes: int
-    entry: int
-    answer: str
-    score: int | None
-    skip_reason: str | None
-    kind: str
-    source: str
-    actor: str
-    staff: str | None
-    holds: int | None
-    supersedes: int | None
-    superseded_by: int | None
-    change_reason: str | None
-    due_at: datetime
-    prompted_at: datetime | None
-    said_at: datetime | None
-    received_at: datetime
-    recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SendLine(Record):
-    """One try to send a message for a slot."""
-
-    study: str
-    protocol_version: str
-    site: str
-    subject: str
-    item: str
-    local_date: date
-    n: int
-    zone: str
-    send: int
-    nudge: int
-    planned_for: datetime
-    claimed_at: datetime
-    finished_at: datetime | None
-    outcome: str
-    detail: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class NoteLine(Record):
-    """A text a patient wrote."""
-
-    study: str
-    protocol_version: str
-    site: str
-    subject: str
-    item: str | None
-    slot_date: date | None
-    n: int | None
-    note: int
-    kind: str
-    text: str
-    local_date: date
-    zone: str
-    utc_offset_minutes: int
-    said_at: datetime | None
-    received_at: datetime
-    recorded_at: datetime
-    passed_on_at: datetime | None
-    passed_on_as: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AlertLine(Record):
-    """A call for staff."""
-
-    study: str
-    protocol_version: str
-    site: str
-    subject: str
-    zone: str
-    alert: int
-    rule: str
-    key: str
-    raised_at: datetime
-    seen_at: datetime | None
-    done_at: datetime | None
-    staff: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class VisitLine(Record):
-    """One value of a clinic day's form; a form without any has one line with neither measure nor value."""
-
-    study: str
-    protocol_version: str
-    site: str
-    subject: str
-    zone: str
-    first_day: date
-    form: int
-    visit: str
-    held_on: date
-    measure: str | None
-    value: float | None
-    recorded_at: datetime
-    staff: str | None
-    holds: bool
-    supersedes: int | None
-    change_reason: str | None
-
-    @property
-    def held(self) -> str:
-        """Whether it is the value that holds, as a word."""
-        return "yes" if self.holds else "no"
-
-
-@dataclass(frozen=True, slots=True)
-class CommentLine(Record):
-    """What a member of the team wrote to the others about a patient."""
-
-    study: str
-    protocol_version: str
-    site: str
-    subject: str
-    zone: str
-    comment: int
-    staff: str
-    text: str
-    recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class OutageLine(Record):
-    """A stretch in which the service could not ask or listen, for every site."""
-
-    outage: int
-    kind: str
-    began_at: datetime
-    ended_at: datetime
-    slots_touched: int
-
-
-@asynccontextmanager
-async def unhurried_view(db: Database, folder: Path) -> AsyncIterator[Connection]:
-    """One consistent view that may be read for minutes; `folder`, open to us alone, has room for a copy.
-
-    With a rollback journal (storage/database.py says when) a reader keeps every writer from committing, and after
-    ten seconds an answer would be refused. So a copy is read there, which takes seconds to make, and goes again.
-    """
-    async with db.read() as conn:
-        if conn.dialect.name != "sqlite" or await _has_wal(conn):
-            yield conn
-            return
-        path = folder / "copy.db"
-        await _copy(conn, path)
-    copy = Database(f"sqlite:///{path}", db.keys)
-    try:
-        async with copy.read() as conn:
-            yield conn
-    finally:
-        await copy.close()
-        path.unlink()
-
-
-async def _has_wal(conn: Connection) -> bool:
-    return bool((await conn.exec_driver_sql("PRAGMA journal_mode")).scalar_one() == "wal")
-
-
-async def _copy(conn: Connection, path: Path) -> None:
-    driver = (await conn.get_raw_connection()).driver_connection
-    assert driver is not None
-    # SQLite's own backup: consistent, whatever is written meanwhile. It runs in the driver's thread.
-    with closing(sqlite3.connect(path, check_same_thread=False)) as target:
-        await driver.backup(target)
-
-
-async def _lines(wanted: Wanted, query: Select[Any], record: type[Line]) -> AsyncIterator[Sequence[Line]]:
-    found = await wanted.conn.stream(query.execution_options(yield_per=_LINES_AT_ONCE))
+async def _batches(wanted: Wanted, query: Select[Any]) -> AsyncIterator[Batch]:
+    names = [column.name for column in query.selected_columns]
+    found = await wanted.conn.stream(query.execution_options(yield_per=LINES_AT_ONCE))
     async for rows in found.partitions():
-        yield [record.of(row) for row in rows]
+        yield by_column(names, rows)
 
 
-def _began() -> FromClause:
-    """The first day of each patient's trial."""
+def by_column(names: Sequence[str], rows: Sequence[Row[Any]]) -> Batch:
+    """Lines of a table, by column."""
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def _first_day() -> ColumnElement[str]:
+    """The first day of the patient's trial."""
     phases = tables.patient_phases
-    return (
-        select(phases.c.patient_id, func.min(phases.c.start).label("first_day"))
-        .group_by(phases.c.patient_id)
-        .subquery("began")
-    )
+    first = select(type_coerce(func.min(phases.c.start), Text)).where(phases.c.patient_id == _p.c.id)
+    return first.scalar_subquery().label("first_day")
 
 
 def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -318,9 +88,24 @@ def _of_use(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
     return _who(wanted, *columns).where(_p.c.use_stopped_at.is_(None))
 
 
-def subject_lines(wanted: Wanted) -> AsyncIterator[Sequence[SubjectLine]]:
-    """Every patient, by code."""
-    began, zones, consents = _began(), tables.patient_zones, tables.consents
+def _named(table: Table, names: str) -> list[ColumnElement[Any]]:
+    """Columns of a table; those of instants and dates as the text they are kept as."""
+    return [_as_kept(table.c[name]) for name in names.split()]
+
+
+def _as_kept(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    kept_as_text = isinstance(column.type, Instant | LocalDate)
+    return type_coerce(column, Text).label(column.name) if kept_as_text else column
+
+
+def subjects(wanted: Wanted) -> AsyncIterator[Batch]:
+    """Every patient ever added, by code."""
+    return _batches(wanted, subject_rows(wanted).order_by(_p.c.code))
+
+
+def subject_rows(wanted: Wanted) -> Select[Any]:
+    """Every patient ever added, in no order."""
+    zones, consents = tables.patient_zones, tables.consents
     zone = (
         select(zones.c.zone)
         .where(zones.c.patient_id == _p.c.id)
@@ -335,155 +120,176 @@ def subject_lines(wanted: Wanted) -> AsyncIterator[Sequence[SubjectLine]]:
         .limit(1)
         .scalar_subquery()
     )
-    names = ("status", "language", "added_at", "joined_at", "withdrawn_at", "erased_at", "use_stopped_at")
-    own = [_p.c[name] for name in names]
-    query = (
-        _who(wanted, *own, began.c.first_day, zone.label("zone"), consent.label("consent_sha256"))
-        .join(_v, _v.c.id == _p.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
-        .order_by(_p.c.code)
-    )
-    return _lines(wanted, query, SubjectLine)
+    own = _named(_p, "status language added_at joined_at withdrawn_at erased_at use_stopped_at")
+    query = _who(wanted, *own, _first_day(), zone.label("zone"), consent.label("consent_sha256"))
+    return query.join(_v, _v.c.id == _p.c.protocol_id)
 
 
-_SLOT_NAME = (_s.c.item, _s.c.local_date, _s.c.n, _s.c.zone)
+_SLOT_NAME = _named(_s, "item local_date n zone")
+_SLOT = _named(
+    _s,
+    "phase item local_date n zone utc_offset_minutes opens_at due_at on_time_until closes_at label nudges "
+    "prompted_at answered_as excused_because cancelled_because",
+)
 
 
-def slot_lines(wanted: Wanted) -> AsyncIterator[Sequence[SlotLine]]:
-    """Every slot with its state as of now, by patient and due time."""
-    began = _began()
-    names = [name for name in SlotLine.__slots__ if name in _s.c]
-    query = (
-        _of_use(wanted, *(_s.c[name] for name in names), _s.c.kind.label("item_kind"), state_of_slot(wanted.now))
-        .add_columns(began.c.first_day, _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
-        .join(_s, _s.c.patient_id == _p.c.id)
+def slots(wanted: Wanted) -> AsyncIterator[Batch]:
+    """Every slot with its state at the cut-off and the answer that holds, by patient and due time."""
+    return _batches(wanted, slot_rows(wanted).order_by(_p.c.code, _s.c.due_at, _s.c.id))
+
+
+def slot_rows(wanted: Wanted) -> Select[Any]:
+    """Every slot with its state at the cut-off and the answer that holds, in no order."""
+    return (
+        _of_use(wanted, *_SLOT, _s.c.kind.label("item_kind"), state_of_slot(wanted.cut_off))
+        .add_columns(_first_day(), _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
+        .join(_s, _s.c.patient_id == _OUTER)
         .join(_v, _v.c.id == _s.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .outerjoin(_e, _e.c.id == _s.c.answered_by)
-        .order_by(_p.c.code, _s.c.due_at, _s.c.id)
     )
-    return _lines(wanted, query, SlotLine)
 
 
-def entry_lines(wanted: Wanted) -> AsyncIterator[Sequence[EntryLine]]:
+_ENTRY = _named(
+    _e,
+    "local_date zone utc_offset_minutes answer score skip_reason kind source supersedes change_reason "
+    "due_at prompted_at said_at received_at recorded_at",
+)
+
+
+def entries(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every entry, superseded ones too, by patient and time of recording."""
-    began, audit, staff = _began(), tables.audit, tables.staff
-    later, holding = _e.alias("later"), _s.alias("holding")
-    names = [name for name in EntryLine.__slots__ if name in _e.c]
-    query = (
-        _of_use(wanted, *(_e.c[name] for name in names), _e.c.id.label("entry"), began.c.first_day)
+    return _batches(wanted, entry_rows(wanted).order_by(_p.c.code, _e.c.recorded_at, _e.c.id))
+
+
+def entry_rows(wanted: Wanted) -> Select[Any]:
+    """Every entry, superseded ones too, in no order."""
+    later = _e.alias("later")
+    return (
+        _of_use(wanted, *_ENTRY, _e.c.id.label("entry"), _first_day())
         .add_columns(_s.c.phase, _s.c.item, _s.c.kind.label("item_kind"), _s.c.n)
-        .add_columns(audit.c.actor, staff.c.code.label("staff"))
-        .add_columns(holding.c.id.label("holds"), later.c.id.label("superseded_by"))
-        .join(_e, _e.c.patient_id == _p.c.id)
+        .add_columns(_audit.c.actor, _staff.c.code.label("staff"))
+        .add_columns((_s.c.answered_by == _e.c.id).label("holds"), later.c.id.label("superseded_by"))
+        .join(_e, _e.c.patient_id == _OUTER)
         .join(_s, _s.c.id == _e.c.slot_id)
         .join(_v, _v.c.id == _s.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
-        .join(audit, audit.c.id == _e.c.audit_id)
-        .outerjoin(staff, and_(audit.c.actor == "staff", staff.c.id == audit.c.actor_id))
+        .join(_audit, _audit.c.id == _e.c.audit_id)
+        .outerjoin(_staff, and_(_audit.c.actor == "staff", _staff.c.id == _audit.c.actor_id))
         .outerjoin(later, later.c.supersedes == _e.c.id)
-        .outerjoin(holding, and_(holding.c.id == _e.c.slot_id, holding.c.answered_by == _e.c.id))
-        .order_by(_p.c.code, _e.c.recorded_at, _e.c.id)
     )
-    return _lines(wanted, query, EntryLine)
 
 
-def send_lines(wanted: Wanted) -> AsyncIterator[Sequence[SendLine]]:
+def sends(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every try to send a message for a slot, by patient and time."""
-    names = [name for name in SendLine.__slots__ if name in _d.c]
+    own = _named(_d, "nudge planned_for claimed_at finished_at outcome detail")
     query = (
-        _of_use(wanted, *(_d.c[name] for name in names), _d.c.id.label("send"), *_SLOT_NAME)
+        _of_use(wanted, *own, _d.c.id.label("send"), *_SLOT_NAME)
         .join(_d, _d.c.patient_id == _p.c.id)
         .join(_s, _s.c.id == _d.c.slot_id)
         .join(_v, _v.c.id == _s.c.protocol_id)
         .order_by(_p.c.code, _d.c.claimed_at, _d.c.id)
     )
-    return _lines(wanted, query, SendLine)
+    return _batches(wanted, query)
 
 
-def note_lines(wanted: Wanted) -> AsyncIterator[Sequence[NoteLine]]:
+def notes(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every text a patient wrote, by patient and time of recording."""
-    names = [name for name in NoteLine.__slots__ if name in _n.c]
+    own = _named(
+        _n,
+        "kind text local_date zone utc_offset_minutes said_at received_at recorded_at passed_on_at passed_on_as",
+    )
     query = (
-        _of_use(wanted, *(_n.c[name] for name in names), _n.c.id.label("note"))
-        .add_columns(_s.c.item, _s.c.local_date.label("slot_date"), _s.c.n)
+        _of_use(wanted, *own, _n.c.id.label("note"))
+        .add_columns(_s.c.item, type_coerce(_s.c.local_date, Text).label("slot_date"), _s.c.n)
         .join(_n, _n.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
         .outerjoin(_s, _s.c.id == _n.c.slot_id)
         .order_by(_p.c.code, _n.c.recorded_at, _n.c.id)
     )
-    return _lines(wanted, query, NoteLine)
+    return _batches(wanted, query)
 
 
-def alert_lines(wanted: Wanted) -> AsyncIterator[Sequence[AlertLine]]:
+def alerts(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every call for staff, by patient and time; local times are those of the site."""
-    staff = tables.staff
-    names = [name for name in AlertLine.__slots__ if name in _a.c]
+    own = _named(_a, "rule key raised_at seen_at done_at")
     query = (
-        _of_use(wanted, *(_a.c[name] for name in names), _a.c.id.label("alert"), _c.c.timezone.label("zone"))
-        .add_columns(staff.c.code.label("staff"))
+        _of_use(wanted, *own, _a.c.id.label("alert"), _c.c.timezone.label("zone"))
+        .add_columns(_staff.c.code.label("staff"))
         .join(_a, _a.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
-        .outerjoin(staff, staff.c.id == _a.c.seen_by)
+        .outerjoin(_staff, _staff.c.id == _a.c.seen_by)
         .order_by(_p.c.code, _a.c.raised_at, _a.c.id)
     )
-    return _lines(wanted, query, AlertLine)
+    return _batches(wanted, query)
 
 
-async def visit_lines(wanted: Wanted) -> AsyncIterator[Sequence[VisitLine]]:
-    """Every value of every form of a clinic day, superseded ones too, by patient and time of recording."""
-    t, began, audit, staff = tables.visits, _began(), tables.audit, tables.staff
+async def visits(wanted: Wanted) -> AsyncIterator[Batch]:
+    """Every value of every form of a clinic day, superseded ones too, by patient and time of recording.
+
+    A form without any value has one line with neither measure nor value.
+    """
+    t = tables.visits
     later = t.alias("later")
-    own = [t.c[name] for name in ("visit", "held_on", "measured", "recorded_at", "supersedes", "change_reason")]
+    own = _named(t, "visit held_on recorded_at supersedes change_reason")
     query = (
-        _of_use(wanted, *own, t.c.id.label("form"), began.c.first_day, _c.c.timezone.label("zone"))
-        .add_columns(staff.c.code.label("staff"), later.c.id.is_(None).label("holds"))
+        _of_use(wanted, *own, type_coerce(t.c.measured, Text).label("measured"), t.c.id.label("form"))
+        .add_columns(_first_day(), _c.c.timezone.label("zone"))
+        .add_columns(_staff.c.code.label("staff"), later.c.id.is_(None).label("holds"))
         .join(t, t.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == t.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
-        .join(audit, audit.c.id == t.c.audit_id)
-        .outerjoin(staff, and_(audit.c.actor == "staff", staff.c.id == audit.c.actor_id))
+        .join(_audit, _audit.c.id == t.c.audit_id)
+        .outerjoin(_staff, and_(_audit.c.actor == "staff", _staff.c.id == _audit.c.actor_id))
         .outerjoin(later, later.c.supersedes == t.c.id)
         .order_by(_p.c.code, t.c.recorded_at, t.c.id)
     )
-    found = await wanted.conn.stream(query.execution_options(yield_per=_LINES_AT_ONCE))
-    async for rows in found.partitions():
-        yield [
-            VisitLine(**_values_of(row), measure=measure, value=value)
-            for row in rows
-            for measure, value in (row.measured or {None: None}).items()
-        ]
+    async for forms in _batches(wanted, query):
+        yield _by_value(forms)
 
 
-def _values_of(row: Any) -> dict[str, Any]:
-    mapping = row._mapping  # noqa: SLF001 - the documented way to read a row by name
-    return {name: mapping[name] for name in VisitLine.__slots__ if name not in ("measure", "value")}
+def _by_value(forms: Batch) -> Batch:
+    """A line for each value of some forms."""
+    taken = [json.loads(measured) or {None: None} for measured in forms["measured"]]
+    lines = {
+        name: [value for value, measured in zip(values, taken, strict=True) for _ in repeat(None, len(measured))]
+        for name, values in forms.items()
+    }
+    return {
+        **lines,
+        "measure": [measure for measured in taken for measure in measured],
+        "value": [value for measured in taken for value in measured.values()],
+    }
 
 
-def outage_lines(wanted: Wanted) -> AsyncIterator[Sequence[OutageLine]]:
+def outages(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every break in service, whichever site is asked for, and the open questions it touched there."""
     o = tables.outages
-    own = [o.c[name] for name in OutageLine.__slots__ if name in o.c and name != "slots_touched"]
     touched = slots_touched_at(None if wanted.site_id is None else [wanted.site_id])
-    query = select(o.c.id.label("outage"), *own, touched).order_by(o.c.began_at, o.c.id)
-    return _lines(wanted, query, OutageLine)
+    query = select(o.c.id.label("outage"), *_named(o, "kind began_at ended_at"), touched)
+    return _batches(wanted, query.order_by(o.c.began_at, o.c.id))
 
 
-def comment_lines(wanted: Wanted) -> AsyncIterator[Sequence[CommentLine]]:
+def comments(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every comment of the team, by patient and time; local times are those of the site."""
-    t, staff = tables.comments, tables.staff
+    t = tables.comments
     query = (
-        _of_use(wanted, t.c.id.label("comment"), t.c.text, t.c.recorded_at, _c.c.timezone.label("zone"))
-        .add_columns(staff.c.code.label("staff"))
+        _of_use(wanted, t.c.id.label("comment"), *_named(t, "text recorded_at"), _c.c.timezone.label("zone"))
+        .add_columns(_staff.c.code.label("staff"))
         .join(t, t.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
-        .join(staff, staff.c.id == t.c.staff_id)
+        .join(_staff, _staff.c.id == t.c.staff_id)
         .order_by(_p.c.code, t.c.recorded_at, t.c.id)
     )
-    return _lines(wanted, query, CommentLine)
+    return _batches(wanted, query)
 
 
-async def count_lines(wanted: Wanted, table: str) -> int:
+async def protocols_of_subjects(wanted: Wanted) -> list[int]:
+    """The protocol versions that the patients of this export follow or have slots of."""
+    query = select(_p.c.protocol_id).distinct()
+    if wanted.site_id is not None:
+        query = query.where(_p.c.site_id == wanted.site_id)
+    return list((await wanted.conn.execute(query)).scalars())
+
+
+async def count_rows(wanted: Wanted, table: str) -> int:
     """How many rows a table holds (of patients of a site, whose diary is in use), asked without any join."""
     counted: Table = tables.metadata.tables[table]
     if table == "visits":

@@ -479,6 +479,21 @@ sessions = _table(
     Index(None, "staff_id"),
 )
 
+# How another program asks for what a member may read; it has no role and no sites of its own.
+api_tokens = _table(
+    "api_tokens",
+    _id(),
+    Column("staff_id", Integer, ForeignKey("staff.id"), nullable=False),
+    Column("name", Text, nullable=False),  # who uses it
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("made_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("revoked_at", Instant),
+    _to("audit"),
+    Index(None, "staff_id"),
+)
+
 # What of a patient's slots had run its course by an instant, counted; true while the row of `tallied` stands.
 # Triggers take that row away when a slot of the past, the plan or a phase's start changes.
 tallied = _table(

@@ -56,11 +56,12 @@ def test_adherence_of_nobody_and_nowhen_is_refused(later: Shell, arguments, code
 
 
 def test_an_export_is_files_whose_fingerprints_hold(later: Shell):
-    written = later("export", "--out", "out", "--json").json
+    written = later("export", "--out", "out", "--format", "csv", "--json").json
     for one in written:
         content = (later.folder / "out" / one["name"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == one["sha256"]
-        assert len(list(csv.reader(content.decode().splitlines()))) == one["rows"] + 1
+        if one["name"].endswith(".csv"):
+            assert len(list(csv.reader(content.decode().splitlines()))) == one["rows"] + 1
     assert {"slots.csv", "entries.csv"} <= {one["name"] for one in written}
     assert "slots.csv" in later("export", "--out", "out2", "--site", "main").out
 
@@ -71,7 +72,7 @@ def test_an_export_is_files_whose_fingerprints_hold(later: Shell):
         (["--out", "data"], 1, "--out"),
         (["--out", "data/daybook.db"], 1, "--out"),
         (["--out", "data/daybook.db/out"], 1, "cannot be written"),
-        (["--out", "out", "--format", "xlsx"], 2, "csv"),
+        (["--out", "out", "--format", "doc"], 2, "csv"),
         (["--out", "out", "--site", "nowhere"], 1, "daybook site list"),
         ([], 2, "--out"),
     ],

@@ -14,7 +14,7 @@ from diary.arrivals import keep, set_aside
 from diary.enrolment import change_status, erase_patient, stop_use
 from protocol.errors import NotAllowedError
 from reports.adherence import adherence
-from reports.export import export_csv
+from reports.export import export_bundle
 from storage import contacts, tables
 from tests.cast import AMINA_CHAT, BOT, T0, Stage, cairo
 from tests.conftest import KEY
@@ -57,8 +57,8 @@ async def test_a_diary_that_is_no_longer_used_is_in_no_file_but_the_list_of_subj
     basma = await stage.joined("P-002", chat=1002)
     await stage.alert(basma, "tired")
     await stop_use(stage.db, code="P-001", actor=SYSTEM, reason="asked for", now=LATER)
-    written = await export_csv(stage.db, tmp_path / "out", now=LATER)
-    found = {file.name: lines(tmp_path / "out", file.name) for file in written}
+    written = await export_bundle(stage.db, tmp_path / "out", formats=["csv"], now=LATER)
+    found = {file.name: lines(tmp_path / "out", file.name) for file in written if file.table}
     assert [row["subject"] for row in found.pop("subjects.csv")] == ["P-001", "P-002"]
     assert {name for name, rows in found.items() for row in rows if row.get("subject") == "P-001"} == set()
     assert {row["subject"] for row in found["notes.csv"]} == {"P-002"}

@@ -15,15 +15,17 @@ from diary.service import record_outage
 from diary.visits import record_visit
 from protocol.errors import DaybookError, UnknownCodeError
 from protocol.lifecycle import SendOutcome
-from reports import export
-from reports.columns import DICTIONARY, FILES, Kind, dictionary, guarded
-from reports.export import export_csv
+from reports import bundle, export
+from reports.columns import Kind, guarded
+from reports.export import export_bundle
+from reports.tables import ALERTS, TABLES
 from storage import sends
 from storage import slots as ledger
 from tests.cast import T0, Stage, cairo
 from tests.reports.diary_of import TAKEN, correct, say, scored, three_days
 
 FRIDAY = cairo("2026-11-27 10:00")
+DICTIONARY = "data_dictionary.csv"
 NAMES = [
     "subjects.csv",
     "slots.csv",
@@ -34,6 +36,10 @@ NAMES = [
     "outages.csv",
     "visits.csv",
     "comments.csv",
+    "adherence.csv",
+    "weeks.csv",
+    "wide.csv",
+    "flow.csv",
     "data_dictionary.csv",
 ]
 
@@ -41,7 +47,11 @@ NAMES = [
 async def exported(stage: Stage, out, **extra):
     """Export and give the rows of each file by its name."""
     await export_csv(stage.db, out, now=FRIDAY, **extra)
-    return {path.name: rows_of(path) for path in out.iterdir()}
+    return {path.name: rows_of(path) for path in out.glob("*.csv")}
+
+
+async def export_csv(db, out, **extra):
+    return [file for file in await export_bundle(db, out, formats=["csv"], **extra) if file.name.endswith(".csv")]
 
 
 def rows_of(path):
@@ -107,11 +117,11 @@ async def test_a_cell_that_can_have_few_values_has_one_of_them(stage: Stage, tmp
     await three_days(stage, amina.id)
     await noted(stage, amina.id, "hello")
     files = await exported(stage, tmp_path / "out")
-    for file in FILES:
-        for column in file.columns:
+    for table in TABLES:
+        for column in table.columns:
             if column.kind is Kind.CODE:
-                found = {row[column.name] for row in files[file.name]}
-                assert found <= {"", *column.allowed.split(" | ")}, (file.name, column.name)
+                found = {row[column.name] for row in files[f"{table.name}.csv"]}
+                assert found <= {"", *column.codes}, (table.name, column.name)
 
 
 async def test_a_superseded_value_stays_and_is_marked(stage: Stage, amina, tmp_path):
@@ -174,7 +184,7 @@ async def test_no_note_can_run_as_a_formula_and_each_can_be_read_back(stage: Sta
 
 
 def test_the_dictionary_names_every_alert_that_no_rule_of_the_protocol_raises():
-    [rule] = [line for line in dictionary() if (line.file, line.column) == ("alerts.csv", "rule")]
+    [rule] = [column for column in ALERTS.columns if column.name == "rule"]
     for name in ("note", "invite-reused", PatientStatus.PAUSED, PatientStatus.WITHDRAWN):
         assert name in rule.meaning
 
@@ -198,9 +208,9 @@ async def test_only_texts_are_guarded(stage: Stage, amina, tmp_path):
 
     assert files["notes.csv"][0]["text"] == "better - much better, 7 = 7"
     assert guarded("P-001") == "P-001"
-    for file in FILES:
-        for row in files[file.name]:
-            for column in file.columns:
+    for table in TABLES:
+        for row in files[f"{table.name}.csv"]:
+            for column in table.columns:
                 assert column.kind is Kind.INTEGER or not row[column.name].startswith(("=", "+", "-", "@"))
 
 
@@ -249,9 +259,10 @@ async def test_a_patient_without_entries_is_in_the_files(stage: Stage, tmp_path)
     assert files["entries.csv"] == []
 
 
-async def test_an_empty_trial_gives_files_with_headers_only(stage: Stage, tmp_path):
-    files = await exported(stage, tmp_path / "out")
-    assert {name: len(rows) for name, rows in files.items() if name != DICTIONARY} == dict.fromkeys(NAMES[:-1], 0)
+async def test_an_empty_trial_is_refused_in_a_sentence_and_leaves_nothing(stage: Stage, elsewhere, tmp_path):
+    with pytest.raises(DaybookError, match="There is no patient at main yet, so there is nothing to export"):
+        await export_csv(stage.db, tmp_path / "out", now=FRIDAY, site="main")
+    assert list(tmp_path.glob("*out*")) == []
 
 
 async def test_sends_and_outages_are_in_the_files(stage: Stage, tmp_path):
@@ -294,7 +305,7 @@ async def test_no_chat_no_message_number_and_no_arm_is_in_any_file(stage: Stage,
         stage.invites["P-001"].encode(),
     ):
         assert hidden not in everything
-    columns = {column.name for file in FILES for column in file.columns}
+    columns = {column.name for table in TABLES for column in table.columns}
     assert not columns & {"arm", "group", "treatment", "allocation", "kit", "chat", "chat_id", "name", "message_id"}
 
 
@@ -314,8 +325,8 @@ async def test_a_count_that_differs_fails_loudly_and_leaves_nothing(stage: Stage
     async def one_more(wanted, table):
         return await counted(wanted, table) + (table == "entries")
 
-    counted = export.extracts.count_lines
-    monkeypatch.setattr(export.extracts, "count_lines", one_more)
+    counted = export.extracts.count_rows
+    monkeypatch.setattr(export.extracts, "count_rows", one_more)
     with pytest.raises(DaybookError, match=r"entries\.csv would have 4 lines and the database has 5 entries"):
         await export_csv(stage.db, tmp_path / "out", now=FRIDAY)
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
@@ -331,8 +342,8 @@ async def test_an_answer_given_during_an_export_is_kept_at_once_and_is_in_the_ne
             )
         return await counted(wanted, table)
 
-    counted = export.extracts.count_lines
-    monkeypatch.setattr(export.extracts, "count_lines", answered_meanwhile)
+    counted = export.extracts.count_rows
+    monkeypatch.setattr(export.extracts, "count_rows", answered_meanwhile)
     assert len((await exported(stage, tmp_path / "out"))["entries.csv"]) == 4
     monkeypatch.undo()
     assert len((await exported(stage, tmp_path / "next"))["entries.csv"]) == 5
@@ -342,7 +353,7 @@ async def test_a_full_disk_leaves_nothing_under_the_name(stage: Stage, amina, tm
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(export.os, "fsync", full)
+    monkeypatch.setattr(bundle.os, "fsync", full)
     with pytest.raises(DaybookError, match="No space left"):
         await export_csv(stage.db, tmp_path / "out", now=FRIDAY)
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
@@ -360,7 +371,7 @@ async def test_a_folder_that_holds_something_is_refused_and_kept(stage: Stage, t
         await export_csv(stage.db, used / "mine.txt" / "out", now=FRIDAY)
 
 
-async def test_an_empty_folder_may_be_there_and_parents_are_made(stage: Stage, tmp_path):
+async def test_an_empty_folder_may_be_there_and_parents_are_made(stage: Stage, amina, tmp_path):
     (tmp_path / "empty").mkdir()
     assert len(await exported(stage, tmp_path / "empty")) == len(NAMES)
     assert len(await exported(stage, tmp_path / "a" / "b")) == len(NAMES)

@@ -14,7 +14,7 @@ from protocol.load import load_protocol
 from rehearsal.chats import Seen
 from rehearsal.people import Person
 from reports.adherence import By, adherence
-from reports.export import export_csv
+from reports.export import export_bundle
 from tests.cast import Stage
 from tests.world import World, living
 
@@ -100,7 +100,8 @@ async def test_a_whole_patient_from_invite_to_export(stage: Stage, tmp_path: Pat
         assert sum(f.missed for f in figures.values()) == 144 // 9
         assert figures["capsule"].taken + figures["infusion"].taken == said["taken"]
 
-        written = {file.name: file.rows for file in await export_csv(world.db, tmp_path / "out", now=world.clock())}
+        files = await export_bundle(world.db, tmp_path / "out", formats=["csv"], now=world.clock())
+        written = {file.name: file.rows for file in files}
         assert written["entries.csv"] == answered
         assert written["slots.csv"] == 144
         with (tmp_path / "out" / "entries.csv").open(encoding="utf-8", newline="") as file:
