@@ -138,13 +138,14 @@ async def _sums(
 
 
 def _courses(sums: Iterable[WeekSums], protocols: Mapping[int, Protocol]) -> tuple[Course, ...]:
-    names = {item.id: item.name for one in protocols.values() for _, item in one.items()}
-    found: dict[str, dict[int, list[WeekSums]]] = {}
+    """Each rating of the protocols in use, also before any week of it is over."""
+    ratings = {item.id: item.name for one in protocols.values() for _, item in one.items() if item.kind == "rating"}
+    found: dict[str, dict[int, list[WeekSums]]] = {item: {} for item in ratings}
     for one in sums:
-        found.setdefault(one.item, {}).setdefault(one.week, []).append(one)
+        found[one.item].setdefault(one.week, []).append(one)
     return tuple(
-        Course(item, names[item], tuple(_pain_week(week, weeks[week]) for week in sorted(weeks)))
-        for item, weeks in sorted(found.items())
+        Course(item, ratings[item], tuple(_pain_week(week, weeks[week]) for week in sorted(weeks)))
+        for item, weeks in found.items()
     )
 
 

@@ -13,6 +13,7 @@ from playwright.async_api import async_playwright, expect
 from sqlalchemy.exc import OperationalError
 
 from tests.cast import Stage, cairo
+from tests.reports.diary_of import say, scored
 from tests.web.desk import PASSPHRASE
 from web.app import web_app
 from web.server import Server
@@ -212,7 +213,10 @@ OVERFLOWS = """[...document.querySelectorAll('svg.picture')].flatMap(svg => {
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-async def test_no_word_of_a_picture_runs_out_of_it_or_into_another(address, desk, language):
+async def test_no_word_of_a_picture_runs_out_of_it_or_into_another(address, stage, desk, language):
+    for day in range(27, 31):
+        await say(stage, 1, f"pain 2026-11-{day}", scored(day % 7), f"2026-11-{day} 20:10")
+    desk.now = cairo("2026-12-12 21:00")
     async with browsing(address, desk, size="phone", language=language) as page:
         for path, pictures in (("/progress", 3), ("/heatmap", 1), ("/patients/P-001", 1)):
             await page.goto(address + path)
