@@ -16,6 +16,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     Subquery,
+    and_,
     case,
     cast,
     delete,
@@ -78,26 +79,24 @@ async def week_sums(
     A week may have several lines, for a patient's week is kept or is read; each patient is in one of them.
     """
     mine = patients_of(site_ids).where(_p.c.protocol_id.in_(protocol_ids))
-    true_now = select(_t.c.patient_id).where(_t.c.until <= now)
-    tallied, others = mine.where(_p.c.id.in_(true_now)), mine.where(_p.c.id.not_in(true_now))
-    week, joined = week_of_slot(conn)
+    tallied = select(_t.c.patient_id).where(_t.c.until <= now, _t.c.patient_id.in_(mine))
     # Added to nothing, so that a large trial is read as it lies, by week, and not patient by patient.
     kept = select(*_kept.c).where((_kept.c.patient_id + 0).in_(tallied))
-    read = (
-        # Of those tallied, only who has a week that is over since then.
-        _days(now, week, joined.join(_t, _t.c.patient_id == _s.c.patient_id), after=_t.c.until).where(
-            _t.c.patient_id.in_(tallied),
-            _t.c.week_over_at <= now,
-            _s.c.due_at.between(_t.c.weeks_from, now + _A_WEEK),
-        ),
-        _days(now, week, joined).where(_s.c.patient_id.in_(others), _s.c.due_at <= now + _A_WEEK),
+    weeks = _weeks(_read_again(conn, now, mine)).subquery()
+    over = select(weeks).where(weeks.c.over_at <= now, weeks.c.over_at > weeks.c.after, weeks.c.asked > 0)
+    return [*await _sums(conn, kept.subquery(), at_least), *await _sums(conn, over.subquery(), at_least)]
+
+
+def _read_again(conn: Connection, now: datetime, mine: Select[Any]) -> Select[Any]:
+    """The days of patients without a tally, and of those who have a week that is over since theirs."""
+    week, joined = week_of_slot(conn)
+    tallied = and_(_t.c.patient_id == _p.c.id, _t.c.until <= now)
+    whose = _p.outerjoin(_t, tallied).join(joined, _s.c.patient_id == _p.c.id)
+    return _days(now, week, whose, after=func.coalesce(_t.c.until, _LONG_AGO)).where(
+        _p.c.id.in_(mine),
+        or_(_t.c.patient_id.is_(None), _t.c.week_over_at <= now),
+        _s.c.due_at.between(func.coalesce(_t.c.weeks_from, _LONG_AGO), now + _A_WEEK),
     )
-    found = await _sums(conn, kept.subquery(), at_least)
-    for days in read:
-        weeks = _weeks(days).subquery()
-        over = select(weeks).where(weeks.c.over_at <= now, weeks.c.over_at > weeks.c.after, weeks.c.asked > 0)
-        found += await _sums(conn, over.subquery(), at_least)
-    return found
 
 
 async def _sums(conn: Connection, each: Subquery, at_least: int) -> list[WeekSums]:
