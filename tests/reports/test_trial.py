@@ -10,12 +10,11 @@ from scipy import stats
 from diary import SYSTEM, PatientStatus
 from diary.answers import Arrival, record_answer
 from diary.enrolment import change_status, move_phase
-from diary.protocols import adopt_protocol
+from diary.protocols import adopt_protocol, protocol_of
 from diary.service import tally
 from protocol.load import load_protocol
 from reports.adherence import By, adherence
 from reports.definitions import Rating, Share, weekly_means
-from reports.patient import protocol_of_patient
 from reports.trial import Arrivals, arrivals, t_of, trial
 from storage import entries, patients
 from storage.slots import slots_of_patient
@@ -60,11 +59,17 @@ async def ratings_of(stage: Stage, patient_id: int, now) -> dict[str, list[Ratin
     return found
 
 
+async def days_wanted(stage: Stage, patient_id: int) -> int:
+    async with stage.db.read() as conn:
+        patient = await patients.patient_by_id(conn, patient_id)
+        return (await protocol_of(stage.db, conn, patient.protocol_id)).trial.weekly_mean_days
+
+
 async def recounted(stage: Stage, ids, now):
     """Week by week, from the weekly means of each patient and scipy's interval."""
     weeks: dict[tuple[str, int], list[float | None]] = {}
     for patient_id in ids:
-        at_least = (await protocol_of_patient(stage.db, patient_id)).trial.weekly_mean_days
+        at_least = await days_wanted(stage, patient_id)
         for item, ratings in (await ratings_of(stage, patient_id, now)).items():
             for one in weekly_means(ratings, at_least=at_least):
                 weeks.setdefault((item, one.week), []).append(one.mean)
