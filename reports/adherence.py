@@ -104,7 +104,8 @@ async def counts_so_far(
     patient_id: int | None = None,
 ) -> list[Counts]:
     """Slots counted as of now, with what had run its course taken from the tallies."""
-    opening_by = now + earliest_of((await protocols_in_use(db, conn)).values())
+    protocols = (await protocols_in_use(db, conn)).values()
+    opening_by = now + max((item.early for one in protocols for _, item in one.items()), default=timedelta())
     return await tallied_counts(
         conn, by=by.value, now=now, opening_by=opening_by, site_ids=site_ids, patient_id=patient_id
     )
@@ -113,11 +114,6 @@ async def counts_so_far(
 async def protocols_in_use(db: Database, conn: Connection) -> dict[int, Protocol]:
     """Every protocol version that a patient may follow, by its id."""
     return {known: await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()}
-
-
-def earliest_of(protocols: Iterable[Protocol]) -> timedelta:
-    """How long before it is due a slot of any of these may open."""
-    return max((item.early for one in protocols for _, item in one.items()), default=timedelta())
 
 
 def figures_of(counts: Counts) -> Figures:

@@ -15,9 +15,9 @@ from reports.site import Grid, GridRow
 from reports.words import Words
 
 # What a phone shows at a glance, and still lets somebody read the codes.
-MOST_ROWS: Final = 60
+MOST_ROWS: Final = 40
 _LONGEST_CODE: Final = 110.0
-_ROW, _HIGHEST = 20.0, 2000.0
+_ROW, _HIGHEST = 18.0, 2000.0
 _NAMED: Final = 11.0  # in lower rows no code can be read
 
 
@@ -36,12 +36,10 @@ def heatmap_picture(grid: Grid, language: str, *, all_rows: int | None = None) -
     """A row for each patient; of `all_rows`, where there are more, these are the ones who answered the least."""
     words = words_in(language)
     sheet = Sheet(PHONE, words)
-    title, span = (
-        words("heatmap.title"),
-        words("span", first=words.day(grid.days[0]), last=words.day(grid.days[-1])),
-    )
+    span = words("span", first=words.day(grid.days[0]), last=words.day(grid.days[-1]))
     few = all_rows is not None and all_rows > len(grid.rows)
-    sheet.heading(title, words("heatmap.few", span=span, shown=len(grid.rows), all=all_rows) if few else span)
+    shown = words("heatmap.few", shown=len(grid.rows), all=all_rows) if few else span
+    sheet.heading(words("heatmap.title"), shown)
     if grid.rows:
         _draw(sheet, grid, words)
         sheet.legend(_legend(words, _kinds(grid)))
@@ -71,7 +69,7 @@ def _draw(sheet: Sheet, grid: Grid, words: Words) -> None:
         y = plot.y(place + 0.5) + size * 0.36
         if row >= _NAMED:
             code = fitted(one.code, size, _LONGEST_CODE)
-            sheet.add(Text(plot.left - 8, y, code, size, INK, Anchor.END, name="code"))
+            sheet.add(Text(plot.left - 8, y, code, size, INK, Anchor.END, name="subject"))
             sheet.add(Text(sheet.width - EDGE, y, total, size, QUIET, Anchor.END, name="total"))
     sheet.y = plot.foot
 

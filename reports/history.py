@@ -22,7 +22,7 @@ _ROW: Final = 37.0
 _SCORES: Final = 26.0  # the room of a scale of scores
 _LINE: Final = 15.0
 # A figure stands over its dot where a day has room for it.
-_ROOM_FOR_SCORE: Final = 13.0
+_ROOM_FOR_SCORE: Final = 11.0
 
 _Rows: TypeAlias = Mapping[tuple[str, int], Sequence[DiaryLine]]
 
@@ -116,8 +116,9 @@ def _draw_ratings(
 ) -> None:
     words, (low, high) = sheet.words, history.scale
     sheet.panel(history.items[item].in_language(words.language))
-    above = _phase_names(history, plot(0, 1), sheet.y + 14, sheet.words) if first else []
-    top = max([sheet.y, *(label.y for label in above)]) + 12
+    above = _phase_names(history, plot(0, 1), sheet.y + 14, words) if first else []
+    names_today = first and bool(_today(history, plot(0, 1), words, named=True))
+    top = max([sheet.y, *(label.y for label in above)]) + (24 if names_today else 12)
     # Half a point below the scale is where what was missed lies.
     room = 0.8 * (high - low) / 10
     axes = plot(top, 200.0 if alone else 130.0, low=low - room, high=high + room / 2)
@@ -161,7 +162,7 @@ def _phase_names(history: History, axes: Plot, y: float, words: Words) -> list[T
     for phase in _seen(history, history.phases):
         name = fitted(phase.name.in_language(words.language), SMALL, axes.right - axes.left)
         begins = axes.x(max(_place(history, phase.first), 0)) + 2
-        labels.append(kept_in(Text(begins, y, name, SMALL, QUIET, name="phase"), axes.right))
+        labels.append(kept_in(Text(begins, y, name, SMALL, QUIET, name="phase-name"), axes.right))
     return in_rows(labels, down=_LINE)
 
 
@@ -212,7 +213,7 @@ def _scores(history: History, lines: Sequence[DiaryLine], axes: Plot, words: Wor
         foot = axes.y(low)
         found.append(Area(((points[0][0], foot), *points, (points[-1][0], foot)), BLUE, 0.08, name="under"))
         found.append(Line(points, BLUE, 2.0, name="line"))
-    figures = axes.step / most >= _ROOM_FOR_SCORE
+    figures: list[Text] = []
     for line in lines:
         kind, place = _kind(line), x(line)
         if kind in ("on-time", "late"):
@@ -220,13 +221,21 @@ def _scores(history: History, lines: Sequence[DiaryLine], axes: Plot, words: Wor
             told = words("history.score", day=words.day(line.slot.local_date), score=score)
             y = axes.y(_score(line))
             found.append(_dot(kind, place, y, size, told))
-            if figures:
-                found.append(
-                    Text(place, y - 9, score, SMALL, INK, Anchor.MIDDLE, bold=True, halo=PAPER, name="score")
-                )
+            figures.append(
+                Text(place, y - 8, score, SMALL, INK, Anchor.MIDDLE, bold=True, halo=PAPER, name="score")
+            )
         elif kind:
             found.append(_dot(kind, place, axes.y((axes.low + low) / 2), size * 0.9))
-    return found
+    return found + (_apart(figures) if axes.step / most >= _ROOM_FOR_SCORE else [])
+
+
+def _apart(figures: Iterable[Text]) -> list[Mark]:
+    """The figures that do not run into the one before them: two tens of days that follow one another would."""
+    found: list[Text] = []
+    for one in figures:
+        if not found or found[-1].ends[1] <= one.ends[0] or abs(found[-1].y - one.y) >= one.size * 0.8:
+            found.append(one)
+    return list(found)
 
 
 def _runs(lines: Iterable[DiaryLine]) -> list[list[DiaryLine]]:

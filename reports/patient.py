@@ -150,13 +150,6 @@ async def last_answers(
     return [line for line in lines if line.entry is not None and line.entry.recorded_at >= now - within]
 
 
-async def protocol_of_patient(db: Database, patient_id: int) -> Protocol:
-    """The protocol version a patient follows, whose words name phases, items and reasons."""
-    async with db.read() as conn:
-        patient = await patients.patient_by_id(conn, patient_id)
-        return await protocol_of(db, conn, patient.protocol_id)
-
-
 async def overview(db: Database, code: str, scope: frozenset[int] | None, now: datetime) -> Overview:
     """All about a patient of the asker's sites; anybody else is an UnknownCodeError, known elsewhere or not."""
     async with db.read() as conn:

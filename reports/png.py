@@ -13,8 +13,8 @@ from typing import Any, Final
 from reports.marks import Anchor, Area, Boxes, Dot, Line, Mark, Picture, Point, Shape, Text
 from reports.palette import PAPER
 
-# Pixels of the file for one of the picture: a phone's are about that much finer than the ones it is composed in.
-SCALE: Final = 2.25
+# Pixels of the file for one of the picture: a phone's screen is about that much finer than what is composed for it.
+SCALE: Final = 2.7
 _FONT: Final = "DejaVu Sans"  # comes with matplotlib, and has Arabic
 _RLM: Final = "\u200f"
 _AROUND: Final = tuple((x, y) for x in (-1.2, 0, 1.2) for y in (-1.2, 0, 1.2) if x or y)

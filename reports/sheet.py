@@ -10,9 +10,9 @@ from reports.palette import QUIET, RULE
 from reports.words import Words, words_of
 
 # A phone's picture and a desk's, in pixels; a phone shows the first about as wide as it is.
-PHONE: Final = 480.0
+PHONE: Final = 400.0
 DESK: Final = 960.0
-EDGE: Final = 16.0
+EDGE: Final = 14.0
 TITLE, HEAD, LABEL, SMALL = 18.0, 13.0, 12.0, 11.0
 _DAY: Final = timedelta(days=1)
 _GAP: Final = 6.0  # between two labels of an axis, at least

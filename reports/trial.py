@@ -3,10 +3,12 @@
 Recruitment counts patients by local date of their site: *added* by staff, *joined* when they came in by an invite;
 who leaves later stays counted. Completeness is adherence by week of the trial, figure for figure. Pain by week is
 the mean of the patients' weekly means (reports/definitions.py), so that a patient weighs as a patient, with the
-95 % interval of Student's t over patients; one alone has none. Patients are at different weeks, so a line across
-weeks is not the course of the same people: how many there are stands with each week.
+95 % interval of Student's t over patients; one alone has none. Only a patient's weeks that are over count, since a
+mean of the first day of one is none of a week. Patients are at different weeks, so a line across weeks is not the
+course of the same people: how many there are stands with each week.
 """
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +24,6 @@ from reports.adherence import (
     AdherenceRow,
     By,
     counts_so_far,
-    earliest_of,
     figures_of,
     local_today,
     protocols_in_use,
@@ -30,7 +31,7 @@ from reports.adherence import (
 )
 from reports.definitions import Share
 from storage import patients
-from storage.database import Connection, Database
+from storage.database import Database
 from storage.ratings import WeekSums, week_sums
 
 # Student's t, two-sided 95 %, for 1 to 9 degrees of freedom (Abramowitz & Stegun, table 26.10); beyond, by series.
@@ -85,14 +86,13 @@ async def trial(db: Database, scope: frozenset[int] | None, now: datetime, *, si
         protocols = await protocols_in_use(db, conn)
         today = await local_today(conn, now, site_ids)
         came = await patients.arrivals(conn, site_ids=site_ids)
-        counts = await counts_so_far(db, conn, By.WEEK, now=now, site_ids=site_ids)
-        sums = await _sums(conn, protocols, now, site_ids)
-    rows = [AdherenceRow({By.WEEK.value: row.key}, figures_of(row)) for row in counts]
+    # The two that take long in a large trial, side by side.
+    weeks, sums = await asyncio.gather(_weeks(db, now, site_ids), _sums(db, protocols, now, site_ids))
     scales = [protocol.trial.nrs for protocol in protocols.values()]
     return Trial(
         today=today,
         arrivals=arrivals(came),
-        weeks=tuple(row for row in rows if row.figures.expected),
+        weeks=weeks,
         courses=_courses(sums, protocols),
         scale=(min((one.min for one in scales), default=0), max((one.max for one in scales), default=10)),
         at_least=tuple(sorted({protocol.trial.weekly_mean_days for protocol in protocols.values()})),
@@ -115,31 +115,37 @@ def arrivals(came: Iterable[tuple[str, datetime, datetime | None]]) -> tuple[Arr
     return tuple(found)
 
 
+async def _weeks(db: Database, now: datetime, site_ids: frozenset[int] | None) -> tuple[AdherenceRow, ...]:
+    async with db.read() as conn:
+        counts = await counts_so_far(db, conn, By.WEEK, now=now, site_ids=site_ids)
+    rows = [AdherenceRow({By.WEEK.value: row.key}, figures_of(row)) for row in counts]
+    return tuple(row for row in rows if row.figures.expected)
+
+
 async def _sums(
-    conn: Connection, protocols: Mapping[int, Protocol], now: datetime, site_ids: frozenset[int] | None
+    db: Database, protocols: Mapping[int, Protocol], now: datetime, site_ids: frozenset[int] | None
 ) -> list[WeekSums]:
     """Sums by week, asked for once for each number of days that a protocol wants of a weekly mean."""
     wanting: dict[int, list[int]] = defaultdict(list)
     for protocol_id, protocol in protocols.items():
         wanting[protocol.trial.weekly_mean_days].append(protocol_id)
-    opening_by = now + earliest_of(protocols.values())
-    return [
-        one
-        for at_least, ids in wanting.items()
-        for one in await week_sums(
-            conn, at_least=at_least, protocol_ids=ids, now=now, opening_by=opening_by, site_ids=site_ids
-        )
-    ]
+    async with db.read() as conn:
+        return [
+            one
+            for at_least, ids in wanting.items()
+            for one in await week_sums(conn, at_least=at_least, protocol_ids=ids, now=now, site_ids=site_ids)
+        ]
 
 
 def _courses(sums: Iterable[WeekSums], protocols: Mapping[int, Protocol]) -> tuple[Course, ...]:
-    names = {item.id: item.name for one in protocols.values() for _, item in one.items()}
-    found: dict[str, dict[int, list[WeekSums]]] = {}
+    """Each rating of the protocols in use, also before any week of it is over."""
+    ratings = {item.id: item.name for one in protocols.values() for _, item in one.items() if item.kind == "rating"}
+    found: dict[str, dict[int, list[WeekSums]]] = {item: {} for item in ratings}
     for one in sums:
-        found.setdefault(one.item, {}).setdefault(one.week, []).append(one)
+        found[one.item].setdefault(one.week, []).append(one)
     return tuple(
-        Course(item, names[item], tuple(_pain_week(week, weeks[week]) for week in sorted(weeks)))
-        for item, weeks in sorted(found.items())
+        Course(item, ratings[item], tuple(_pain_week(week, weeks[week]) for week in sorted(weeks)))
+        for item, weeks in found.items()
     )
 
 

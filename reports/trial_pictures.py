@@ -83,8 +83,8 @@ def _ends(plot: Plot, ends: Sequence[str], added: float, joined: float) -> list[
     added = min(added, joined - _APART)
     x = plot.right + 6
     return [
-        Text(x, added + 4, ends[0], LABEL, QUIET, name="end"),
-        Text(x, joined + 4, ends[1], LABEL, BLUE, bold=True, name="end"),
+        Text(x, added + 4, ends[0], LABEL, QUIET, name="line-end"),
+        Text(x, joined + 4, ends[1], LABEL, BLUE, bold=True, name="line-end"),
     ]
 
 

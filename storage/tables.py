@@ -501,7 +501,8 @@ tallied = _table(
     Column("patient_id", Integer, ForeignKey("patients.id"), primary_key=True),
     Column("until", Instant, nullable=False),
     Column("live_from", Instant),  # when the first slot is due that had not run its course; None where all had
-    Column("live_week", Integer),  # the first week of the trial with such a slot
+    Column("week_over_at", Instant),  # when the next week of ratings is over, see `rated_weeks`
+    Column("weeks_from", Instant),  # and when the first slot of all such weeks is due
 )
 
 tallies = _table(
@@ -516,8 +517,8 @@ tallies = _table(
     sqlite_with_rowid=False,
 )
 
-# Weeks of a patient's trial in which all had run its course: days with a rating asked for, days rated, and the sum
-# of the days' mean scores.
+# The weeks of a patient's ratings that were over by then: days with a rating asked for, days rated, and the sum of
+# the days' mean scores.
 rated_weeks = _table(
     "rated_weeks",
     Column("item", Text, primary_key=True),

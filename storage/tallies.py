@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Integer, Select, cast, delete, func, insert, literal, or_, select, union_all
 
 from storage import ratings, tables
-from storage.counts import COUNTED, Counts, GroupedBy, counted, order_of, patients_of, slots_by, week_of_slot
+from storage.counts import COUNTED, Counts, GroupedBy, counted, order_of, patients_of, slots_by
 from storage.database import Connection
 from storage.tables import TALLIED
 
@@ -43,14 +43,15 @@ async def tally(conn: Connection, patient_ids: Collection[int], *, until: dateti
         groups = counted(slot, "patient_id").subquery()
         values = select(literal(by), *(groups.c[name] for name in columns))
         await conn.execute(insert(_kept).from_select(["grouped_by", *columns], values))
-    week, joined = week_of_slot(conn)
-    live = select(_s.c.patient_id, func.min(_s.c.due_at).label("due"), func.min(week).label("week"))
-    live = live.select_from(joined).where(_s.c.closes_at > until, _s.c.patient_id.in_(patient_ids))
-    first = live.group_by(_s.c.patient_id).subquery()
-    lines = select(_p.c.id, literal(until, _t.c.until.type), first.c.due, first.c.week)
-    lines = lines.outerjoin(first, first.c.patient_id == _p.c.id).where(_p.c.id.in_(patient_ids))
-    await conn.execute(insert(_t).from_select(["patient_id", "until", "live_from", "live_week"], lines))
-    await ratings.tally(conn, patient_ids, until=until)
+    live = select(func.min(_s.c.due_at)).where(_s.c.patient_id == _p.c.id, _s.c.closes_at > until)
+    weeks = await ratings.tally(conn, patient_ids, until=until)
+    lines = (
+        select(_p.c.id, literal(until, _t.c.until.type), live.scalar_subquery(), weeks.c.over_at, weeks.c.since)
+        .outerjoin(weeks, weeks.c.patient_id == _p.c.id)
+        .where(_p.c.id.in_(patient_ids))
+    )
+    kept = ("patient_id", "until", "live_from", "week_over_at", "weeks_from")
+    await conn.execute(insert(_t).from_select(kept, lines))
 
 
 async def tallied_counts(

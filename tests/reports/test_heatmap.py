@@ -47,7 +47,7 @@ def test_a_day_is_filled_as_far_as_it_was_answered():
 async def test_each_patient_has_a_row_with_the_figures_of_the_days(stage: Stage, amina, elsewhere):
     found = await grid_of(stage.db, None, cairo("2026-11-27 10:00"), 7)
     picture = heatmap_picture(found, "en")
-    assert words(picture, "code") == ["P-001", "P-900"]
+    assert words(picture, "subject") == ["P-001", "P-900"]
     assert words(picture, "total") == ["4/6", "0/5"]
     assert words(picture, "legend") == ["all answered", "in part", "nothing", "open"]
 
@@ -59,9 +59,9 @@ def test_of_many_the_picture_has_those_who_answered_the_least_and_says_so():
     left = {row.code for row in many.rows} - {row.code for row in shown.rows}
     worst = max(row.total.rate for row in shown.rows)
     assert all(row.total.rate >= worst for row in many.rows if row.code in left)
-    assert "60 of 400 patients" in heatmap_picture(shown, "en", all_rows=400).subtitle
-    assert worst_first(grid(60)) == grid(60)
-    assert "of" not in heatmap_picture(grid(60), "en", all_rows=60).subtitle
+    assert "40 of 400 patients" in heatmap_picture(shown, "en", all_rows=400).subtitle
+    assert worst_first(grid(40)) == grid(40)
+    assert "of" not in heatmap_picture(grid(40), "en", all_rows=40).subtitle
 
 
 @pytest.mark.parametrize("patients", [0, 1, 60, 1200])
@@ -135,7 +135,7 @@ def test_an_interval_that_leaves_the_scale_is_drawn_to_its_edge():
 def test_the_lines_of_recruitment_end_at_what_they_are_called():
     told = trial(26, 80)
     picture = arrivals_picture(told.arrivals, "en", today=told.today)
-    assert words(picture, "end") == ["added 80", "joined 77"]
+    assert words(picture, "line-end") == ["added 80", "joined 77"]
     added, joined = [mark for mark in picture.marks if isinstance(mark, Line) and mark.name in ("added", "joined")]
     assert bool(added.dashes) != bool(joined.dashes)  # told apart without a colour
     for steps in (added, joined):

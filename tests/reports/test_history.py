@@ -22,7 +22,7 @@ from tests.reports.gallery import line
 
 FRIDAY = cairo("2026-11-27 10:00")
 # From the first day of a phase to the last of the trial, on a desk's picture.
-ACROSS = DESK - 16 - 26 - 16
+ACROSS = DESK - 14 - 26 - 14
 
 
 async def whole(stage: Stage, now=FRIDAY, *, language="en", visits: tuple[Stretch, ...] | None = None) -> Picture:
@@ -56,7 +56,7 @@ async def test_the_chat_and_the_page_draw_the_same_answers(stage: Stage, amina):
 
 async def test_phases_are_named_bands_and_visits_named_lines(stage: Stage, amina):
     picture = await whole(stage)
-    assert sorted(words(picture, "phase")) == ["Capsule weeks", "Follow-up", "Infusion weeks"]
+    assert sorted(words(picture, "phase-name")) == ["Capsule weeks", "Follow-up", "Infusion weeks"]
     assert sorted(words(picture, "visit")) == ["Baseline", "Month 3", "Month 6", "Week 2", "Week 6"]
     bands = [box for mark in named(picture, "band")[:2] for box in mark.boxes]
     assert [box.width for box in bands] == pytest.approx([ACROSS * days / 183 for days in (14, 140)], abs=0.1)
@@ -127,7 +127,7 @@ async def test_a_history_before_the_first_day_says_so(stage: Stage):
 async def test_a_trial_without_any_answer_has_its_phases_all_the_same(stage: Stage):
     await stage.add()
     picture = await whole(stage, T0)
-    assert (len(words(picture, "phase")), lines(picture), named(picture, "on-time")) == (3, [], [])
+    assert (len(words(picture, "phase-name")), lines(picture), named(picture, "on-time")) == (3, [], [])
 
 
 async def test_the_legend_explains_what_is_there_and_nothing_else(stage: Stage, amina):

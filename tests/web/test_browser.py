@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from diary import SYSTEM
 from diary.tokens import make_token
 from tests.cast import Stage, cairo
+from tests.reports.diary_of import say, scored
 from tests.web.desk import PASSPHRASE
 from web.app import web_app
 from web.server import Server
@@ -204,7 +205,7 @@ async def test_the_pages_can_be_read_without_a_script(address, desk):
 
 # Of every word in a picture, as the browser writes it: is it inside, and apart from its neighbours on its line?
 OVERFLOWS = """[...document.querySelectorAll('svg.picture')].flatMap(svg => {
-  const whole = svg.viewBox.baseVal, apart = ['day', 'week', 'count', 'legend', 'phase', 'visit'];
+  const whole = svg.viewBox.baseVal, apart = ['day', 'week', 'count', 'legend', 'phase-name', 'visit'];
   const texts = [...svg.querySelectorAll('text')].map(text => [text, text.getBBox()]);
   const out = texts.filter(([, box]) => box.x < whole.x - .5 || box.x + box.width > whole.x + whole.width + .5
       || box.y + box.height > whole.y + whole.height + 1);
@@ -217,7 +218,10 @@ OVERFLOWS = """[...document.querySelectorAll('svg.picture')].flatMap(svg => {
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-async def test_no_word_of_a_picture_runs_out_of_it_or_into_another(address, desk, language):
+async def test_no_word_of_a_picture_runs_out_of_it_or_into_another(address, stage, desk, language):
+    for day in range(27, 31):
+        await say(stage, 1, f"pain 2026-11-{day}", scored(day % 7), f"2026-11-{day} 20:10")
+    desk.now = cairo("2026-12-12 21:00")
     async with browsing(address, desk, size="phone", language=language) as page:
         for path, pictures in (("/progress", 3), ("/heatmap", 1), ("/patients/P-001", 1)):
             await page.goto(address + path)

@@ -3,6 +3,7 @@
 import io
 import re
 from datetime import timedelta
+from importlib.resources import files
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from reports.trial import trial
 from tests.cast import START, cairo
 from tests.reports.diary_of import say, scored
+from tests.reports.gallery import gallery
 from tests.web.desk import words_of
 
 NOW = cairo("2026-12-09 21:00")
@@ -90,7 +92,9 @@ async def test_patients_by_days_have_a_row_and_a_line_each(desk, grown):
     page = (await nour.client.get("/heatmap")).text
     [table], [picture] = tables(page), pictures(page)
     assert [row[0] for row in table] == ["P-001", "P-002"]
-    codes = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text") if text.get("class") == "code"]
+    codes = [
+        text.text for text in picture.iter("{http://www.w3.org/2000/svg}text") if text.get("class") == "subject"
+    ]
     assert codes == ["P-001", "P-002"]
     assert "N-001" not in page
 
@@ -108,7 +112,7 @@ async def test_a_picture_can_be_saved(desk, grown, path, name):
     answer = await nour.client.get(path)
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
-    assert Image.open(io.BytesIO(answer.content)).width in (1080, 2160)
+    assert Image.open(io.BytesIO(answer.content)).width in (1080, 2592)
 
 
 async def test_the_links_to_the_files_lead_to_the_pictures_of_the_page(desk, grown):
@@ -123,3 +127,11 @@ async def test_before_anybody_was_added_the_page_says_so(desk):
     root = await desk.member("root", "administrator")
     assert "Nothing to show yet." in await root.sees("/progress")
     assert "There is no patient here." in await root.sees("/heatmap")
+
+
+def test_no_mark_of_a_picture_is_dressed_by_the_sheet_of_the_pages():
+    sheet = (files("web") / "static" / "daybook.css").read_text(encoding="utf-8")
+    dressed = set(re.findall(r"\.([a-z][\w-]*)", sheet))
+    names = {mark.name for picture in gallery("en").values() for mark in picture.marks}
+    assert len(names) > 20
+    assert names & dressed == set()
