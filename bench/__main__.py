@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from bench import nudges, pages, planning, replies, simulating, starting
+from bench import exports, nudges, pages, planning, replies, simulating, starting
 from bench.figures import Figure, peak_memory_mb, table
 from cli.wiring import clock
 
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[..., Awaitable[list[Figure]]]] = {
     "planning": planning.measure,
     "starting": starting.measure,
     "pages": pages.measure,
+    "exports": exports.measure,
     "simulating": simulating.measure,
 }
 

@@ -72,7 +72,7 @@ class Ledgers:
             now = datetime.combine(start, datetime.min.time(), UTC) - timedelta(days=2)
             invite = await add_patient(
                 db,
-                code=_code(number),
+                code=code_of(number),
                 start=start,
                 site=SITE,
                 protocol_id=protocol_id,
@@ -113,7 +113,7 @@ class Ledgers:
         keys = Keys([KEY])
         chat_hash = keys.lookups("chat", f"{self.bot_id}:{chat_of(number)}")[0]
         sealed = keys.seal({"chat": chat_of(number)}, context=f"contact:patient:{number}")
-        names = {"new": number, "old": template, "code": _code(number), "hash": chat_hash, "sealed": sealed}
+        names = {"new": number, "old": template, "code": code_of(number), "hash": chat_hash, "sealed": sealed}
         for statement in _COPIES:
             connection.execute(statement, names)
 
@@ -135,5 +135,6 @@ def _answer_what_was_due(connection: sqlite3.Connection, as_of: datetime) -> Non
     )
 
 
-def _code(number: int) -> str:
+def code_of(number: int) -> str:
+    """The code of the patient with this id."""
     return f"P-{number:05d}"

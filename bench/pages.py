@@ -1,4 +1,4 @@
-"""Every staff page at 80 and at 10,000 patients: server time, beside the time of its own SQL by plain sqlite3."""
+"""Every staff page, and the API, at 80 and at 10,000 patients: server time beside that of their SQL by sqlite3."""
 
 import re
 import sqlite3
@@ -6,21 +6,25 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import unescape
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import orjson
 from sqlalchemy import event
 
 from bench.figures import Figure, percentile
-from bench.ledgers import SITE, Ledgers
+from bench.ledgers import SITE, Ledgers, code_of
 from bench.standin import TOKEN
 from cli.wiring import clock
 from diary import SYSTEM, Database
 from diary.service import tally
 from diary.signing_in import make_link
 from diary.team import add_staff, list_staff
+from diary.tokens import make_token
 from web.app import web_app
+from web.cursors import cursor_at
 
 _PASSPHRASE: Final = "four plain words here"
 _HOST: Final = "http://pages.test"
@@ -33,6 +37,8 @@ _PATHS: Final = (
     "/grid",
     "/grid?by=days",
     "/visits",
+    "/progress",
+    "/heatmap",
     "/adherence",
     "/adherence?by=patient",
     "/adherence?by=week",
@@ -66,9 +72,11 @@ async def _at(path: Path, patients: int, *, rounds: int) -> list[Figure]:
     while await tally(db, now=now - timedelta(days=1)):
         pass
     try:
-        browser = await _browser(db, now)
-        figures = [await _page(browser, db, path, page, patients, rounds) for page in _PATHS]
-        await browser.aclose()
+        figures = []
+        asked = ((await _browser(db, now), _PATHS), (await _machine(db, now), _of_machines(db, patients)))
+        for client, pages in asked:
+            figures += [await _page(client, db, path, page, patients, rounds) for page in pages]
+            await client.aclose()
         return figures
     finally:
         await db.close()
@@ -99,6 +107,24 @@ async def _browser(db: Database, now: datetime) -> httpx.AsyncClient:
     return client
 
 
+async def _machine(db: Database, now: datetime) -> httpx.AsyncClient:
+    """A program with a token of the administrator's, whose questions are seconds apart by its own clock."""
+    made = await make_token(db, code="root", name="bench", days=1, actor=SYSTEM, now=now)
+    moments = count()
+    app = web_app(db, lambda: now, sessions=lambda: now + timedelta(seconds=next(moments)))
+    headers = {"Authorization": f"Bearer {made.token}"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=_HOST, headers=headers)
+
+
+def _of_machines(db: Database, patients: int) -> list[str]:
+    """The largest pages of rows, from the first one on and from the middle of all."""
+    amid = cursor_at(db.keys, "entries?", orjson.dumps([code_of(patients // 2), "", 0]))
+    return [f"/api/v1/{name}?limit=1000" for name in ("patients", "slots", "entries")] + [
+        f"/api/v1/entries?limit=1000&cursor={amid}",
+        "/api/v1/adherence?by=phase",
+    ]
+
+
 async def _csrf(client: httpx.AsyncClient, path: str) -> str:
     """The token of the form on a page."""
     found = re.search(r'name="csrf" value="([^"]+)"', (await client.get(path)).text)
@@ -123,7 +149,7 @@ async def _page(  # noqa: PLR0917 - a benchmark's own parts
     slow, floor = percentile(ours, 0.95), percentile(bare, 0.95)
     aim = _AIMS.get(patients)
     return Figure(
-        f"page {page}, {patients:,} patients: p95",
+        f"page {page.partition('&cursor')[0]}{', amid' * ('cursor' in page)}, {patients:,} patients: p95",
         f"{slow:.0f} ms, {len(answer.content) / 1000:.0f} kB",
         f"{floor:.1f} ms: its {len(statements)} statements by sqlite3",
         f"{slow / floor:.1f}",
@@ -140,7 +166,7 @@ async def _statements(browser: httpx.AsyncClient, db: Database, page: str) -> li
         if statement.lstrip().upper().startswith(("SELECT", "WITH")):
             seen.append((statement, parameters))
 
-    engine = db._read_engine.sync_engine  # noqa: SLF001 - a look from outside
+    engine = db._read_engine.sync_engine
     event.listen(engine, "before_cursor_execute", note)
     await browser.get(page)
     event.remove(engine, "before_cursor_execute", note)

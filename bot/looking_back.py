@@ -1,20 +1,16 @@
 """What a patient may look at: today's slots, the history as a picture, the answers that may still be changed."""
 
-import asyncio
 from dataclasses import replace
 from typing import Final
 
 from bot.answering import screens_for
-from bot.limiter import Lane
 from bot.screens import Asked
 from bot.turn import Screen, Turn
 from bot.words import Words, words_in
 from diary import Patient, SlotState
-from diary.protocols import protocol_in_use
 from protocol.calendar import zone_of
-from protocol.model import Protocol
-from reports import charts
 from reports import patient as questions
+from reports.history import history_picture
 
 HISTORY_DAYS: Final = 28
 _MOST_CHANGES: Final = 8
@@ -54,34 +50,15 @@ async def history(turn: Turn, patient: Patient, _rest: str) -> None:
     if not past.lines:
         await turn.say(Screen(words("history.empty")))
         return
-    protocol = await protocol_in_use(turn.db, patient.protocol_id)
-    await send_history(turn, words, protocol, past)
+    await send_history(turn, words, past)
 
 
-async def send_history(turn: Turn, words: Words, protocol: Protocol, past: questions.History) -> None:
+async def send_history(turn: Turn, words: Words, past: questions.History) -> None:
     """Send a patient's ratings and doses as a picture, to the patient or to who cares for them."""
-    picture = await asyncio.to_thread(
-        charts.history_picture, past, language=words.language, labels=_labels(words, protocol)
-    )
-    await turn.bot.send_photo(
-        turn.chat_id,
-        picture,
+    await turn.send_picture(
+        lambda: history_picture(past, words.language),
+        name="history",
         caption=words("history.caption", days=HISTORY_DAYS),
-        filename="history.png",
-        rate_limit_args=Lane.REPLY,
-    )
-
-
-def _labels(words: Words, protocol: Protocol) -> charts.HistoryLabels:
-    return charts.HistoryLabels(
-        title=words("history.title"),
-        ratings=words("history.ratings"),
-        doses=words("history.doses"),
-        taken=words("history.taken"),
-        not_taken=words("history.not-taken"),
-        missed=words("history.missed"),
-        excused=words("history.excused"),
-        items={item.id: item.name.in_language(words.language) for _, item in protocol.items()},
     )
 
 

@@ -1,12 +1,11 @@
 """What the study team asks in the chat: codes only, never names, and only of their own sites."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from bot.buttons import Press
 from bot.digest import digest
-from bot.limiter import Lane
 from bot.looking_back import HISTORY_DAYS, send_history
 from bot.screens import alert_said
 from bot.turn import Screen, Turn
@@ -17,9 +16,12 @@ from diary.roles import Act, actor_of, may
 from diary.signing_in import LINK_LASTS, make_link
 from diary.team import code_of_staff
 from protocol.errors import NotAllowedError, UnknownCodeError
-from reports import charts, site
 from reports import patient as questions
+from reports import site
 from reports.definitions import Figures, together
+from reports.heatmap import heatmap_picture, worst_first
+from reports.trial import trial
+from reports.trial_pictures import trial_picture
 
 # A message holds 4,096 characters; a table of this many patients stays below.
 _MOST_LINES: Final = 60
@@ -78,33 +80,32 @@ async def _alert_screen(turn: Turn, words: Words, alert: Alert, actor: Actor) ->
 
 
 async def _adherence(turn: Turn, words: Words, actor: Actor, _rest: str) -> None:
-    """A line for each patient with its denominator, and the days as a picture."""
+    """A line for each patient with its denominator, their days as a picture, and the trial as a whole as another.
+
+    Who works with figures alone hears of no patient.
+    """
     rows = await site.adherence_table(turn.db, actor.sites, turn.now)
     if not rows:
         await turn.say(Screen(words("staff.no-patients")))
         return
+    named = may(actor, Act.SEE_PATIENTS)
     whole = together(rows)
     lines = [words("staff.adherence-title"), _rate_line(words, "staff.adherence-all", whole)]
     lines += [
         _rate_line(words, "staff.adherence-line", row.figures, code=row.code)
         if row.figures.expected
         else words("staff.adherence-none", code=row.code)
-        for row in rows[:_MOST_LINES]
+        for row in (rows[:_MOST_LINES] if named else ())
     ]
     await turn.say(Screen("\n".join(lines)))
     if not whole.expected:
         return  # a picture of nothing
-    grid = await site.grid(turn.db, actor.sites, turn.now, _HEATMAP_DAYS)
-    picture = await asyncio.to_thread(
-        charts.heatmap_picture, grid, language=words.language, labels=_heatmap_labels(words)
-    )
-    await turn.bot.send_photo(turn.chat_id, picture, filename="adherence.png", rate_limit_args=Lane.REPLY)
-
-
-def _heatmap_labels(words: Words) -> charts.HeatmapLabels:
-    return charts.HeatmapLabels(
-        title=words("heatmap.title"), excused=words("heatmap.excused"), open=words("heatmap.open")
-    )
+    if named:
+        grid = await site.grid(turn.db, actor.sites, turn.now, _HEATMAP_DAYS)
+        shown = partial(heatmap_picture, worst_first(grid), words.language, all_rows=len(grid.rows))
+        await turn.send_picture(shown, name="adherence")
+    found = await trial(turn.db, actor.sites, turn.now)
+    await turn.send_picture(partial(trial_picture, found, words.language), name="trial")
 
 
 def _rate_line(words: Words, key: str, figures: Figures, **values: str) -> str:
@@ -149,7 +150,7 @@ async def _patient(turn: Turn, words: Words, actor: Actor, rest: str) -> None:
     await turn.say(Screen("\n".join(_overview_lines(words, found, turn))))
     past = await questions.history(turn.db, found.patient_id, turn.now, HISTORY_DAYS)
     if past.lines:
-        await send_history(turn, words, await questions.protocol_of_patient(turn.db, found.patient_id), past)
+        await send_history(turn, words, past)
 
 
 def _overview_lines(words: Words, found: questions.Overview, turn: Turn) -> list[str]:
@@ -237,7 +238,7 @@ async def _with_link(turn: Turn, words: Words, actor: Actor, key: str) -> str:
 
 
 _COMMANDS: Final[Mapping[str, tuple[Act, Callable[[Turn, Words, Actor, str], Awaitable[None]]]]] = {
-    "adherence": (Act.SEE_PATIENTS, _adherence),
+    "adherence": (Act.SEE_FIGURES, _adherence),
     "silent": (Act.SEE_PATIENTS, _silent),
     "patient": (Act.SEE_PATIENTS, _patient),
     "alerts": (Act.SEE_PATIENTS, _alerts),

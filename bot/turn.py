@@ -1,7 +1,7 @@
 """One update being handled: who writes, in which words to answer, and the ways to answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,8 @@ from bot.words import Words
 from diary import Database
 from diary.answers import Arrival
 from diary.joining import Person
+from reports.marks import Picture
+from reports.png import png
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +108,12 @@ class Turn:
             link_preview_options=_NO_PREVIEW,
             rate_limit_args=Lane.REPLY,
         )
+
+    async def send_picture(self, draw: Callable[[], Picture], *, name: str, caption: str | None = None) -> None:
+        """Send a picture; it is composed and painted in a thread, as that takes tenths of a second."""
+        painted = await asyncio.to_thread(lambda: png(draw()))
+        filename, lane = f"{name}.png", Lane.REPLY
+        await self.bot.send_photo(self.chat_id, painted, caption=caption, filename=filename, rate_limit_args=lane)
 
     async def show(self, screen: Screen, *, toast: str | None = None) -> None:
         """Answer a tap in place: the message that was tapped changes; a text gets a message of its own."""

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from cli.printing import JsonFlag, print_json
-from protocol.errors import DaybookError
-from reports.analysis import Trial, joined, pain_of, sections
+from reports.analysis import Trial, followed, joined, named
 from reports.bundle import whole_or_nothing
 from reports.exported import Exported
-from reports.paper import Section, as_csv, as_page, as_text
+from reports.findings import sections
+from reports.paper import Section, as_csv, as_page, as_text, as_values
 from reports.randomisation import read_allocation
 
 
@@ -18,57 +18,47 @@ def analyse(
     *,
     export: Annotated[Path, typer.Argument(help="The folder that `daybook export` wrote.")],
     allocation: Annotated[Path, typer.Option(help="CSV with the columns `subject` and `arm`.")],
-    out: Annotated[Path | None, typer.Option(help="New or empty folder for text, CSV, page and figure.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="The arm the others are compared with; the first by name if not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New or empty folder for the tables as text, CSV and a page, and figures.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Join the arm from outside and print the trial's tables. Do it on the statistician's machine."""
     read = Exported.open(export)
-    trial = joined(read, read_allocation(allocation))
-    if not any(trial.arms.values()):
-        raise DaybookError(
-            "No patient of the allocation list has a diary that may be used; there is nothing to tell."
-        )
+    trial = joined(read, read_allocation(allocation), reference=reference)
     found = sections(read, trial)
-    title = trial.protocol.trial.title
+    title, about = read.protocol.trial.title, _about(read, trial)
     if out is not None:
-        _write(out, read, trial, found)
+        _write(out, trial, title, about, found)
     if as_json:
-        tables = [
-            {
-                "title": one.title,
-                "note": one.note,
-                "rows": [dict(zip(one.head, row, strict=True)) for row in one.rows],
-            }
-            for one in found
-        ]
-        print_json(tables)
-    else:
-        print(as_text(title, found), end="")
-        if out is not None:
-            print(f"\nWritten to {out.absolute()}.")
+        print_json({"title": title, "about": about, "tables": as_values(found)})
+        return
+    print(as_text(title, about, found), end="")
+    if out is not None:
+        print(f"\nWritten to {out.absolute()}.")
 
 
-def _write(out: Path, read: Exported, trial: Trial, found: list[Section]) -> None:
-    title = trial.protocol.trial.title
-    about = (
-        f"Export of {read.manifest['cut_off']}, {trial.protocol.trial.id} version {trial.protocol.trial.version}."
+def _about(read: Exported, trial: Trial) -> str:
+    of = read.protocol.trial
+    return (
+        f"{of.id}, version {of.version} of the protocol. Exported as of {read.cut_off:%Y-%m-%d %H:%M} UTC. "
+        f"Compared with arm {trial.reference}."
     )
+
+
+def _write(out: Path, trial: Trial, title: str, about: str, found: list[Section]) -> None:
+    from reports.course import KINDS, course_of, saved  # noqa: PLC0415 - draws with a library that is slow to load
+
+    drawings: dict[str, bytes] = {}
     with whole_or_nothing(out) as folder:
-        drawing = _draw(folder, trial)
-        (folder / "tables.txt").write_text(as_text(title, found), encoding="utf-8")
+        for measure in followed(trial.protocol):
+            drawn = course_of(trial, measure)
+            for kind in KINDS:
+                (folder / f"{measure.id}.{kind}").write_bytes(saved(drawn, kind))
+            drawings[named(measure)] = (folder / f"{measure.id}.svg").read_bytes()
+        (folder / "tables.txt").write_text(as_text(title, about, found), encoding="utf-8")
         (folder / "tables.csv").write_text(as_csv(found), encoding="utf-8", newline="")
-        (folder / "tables.html").write_text(as_page(title, about, found, drawing), encoding="utf-8")
-
-
-def _draw(folder: Path, trial: Trial) -> str:
-    """The figure as PNG, SVG and PDF; its SVG without the XML head, for the page."""
-    from reports.course import course_of, saved  # noqa: PLC0415 - draws with a library that is slow to load
-
-    pain = pain_of(trial.protocol)
-    if pain is None:
-        return ""
-    drawn = course_of(trial, pain)
-    for kind in ("png", "svg"):
-        (folder / f"pain.{kind}").write_bytes(saved(drawn, kind))
-    text = (folder / "pain.svg").read_text(encoding="utf-8")
-    return text[text.index("<svg") :]
+        (folder / "tables.html").write_text(as_page(title, about, found, drawings), encoding="utf-8")

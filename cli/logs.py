@@ -14,7 +14,8 @@ from protocol.errors import SettingsError
 ROOMS = ("protocol", "storage", "diary", "schedules", "reports", "bot", "web", "rehearsal", "cli")
 HIDDEN = "[hidden]"
 
-_TOKEN = re.compile(r"\d+(?::|%3A)[\w-]{30,}", re.IGNORECASE)
+# A bot's, and one of those that programs read with.
+_TOKEN = re.compile(r"\d+(?::|%3A)[\w-]{30,}|daybook_[\w-]{30,}", re.IGNORECASE)
 
 
 def configure_logging(settings: Settings) -> None:

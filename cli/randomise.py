@@ -1,9 +1,10 @@
 """`daybook randomise`: an allocation list as sealed kit numbers; of the database it asks the sites at most."""
 
 import asyncio
-import csv
 import io
+import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_hex
@@ -13,11 +14,11 @@ import typer
 
 from cli import wiring
 from cli.printing import warn
-from cli.reading import code_of
+from cli.reading import code_of, plain_text
 from cli.settings import load_settings
 from diary.team import list_sites
-from protocol.errors import DaybookError, WrongCallError
-from reports.randomisation import OPEN, SEALED, Kit, randomise, write_list
+from protocol.errors import DaybookError, SchemaError, SettingsError, WrongCallError
+from reports.randomisation import OPEN, SEALED, Kit, randomise, read_lines, refuse_doubled, write_list
 
 _ALL = "all"
 
@@ -30,7 +31,9 @@ def randomise_(
         str | None, typer.Option(help="Makes the same list again; keep it as secret as the list.")
     ] = None,
     strata: Annotated[str | None, typer.Option(help="`site`: a list of its own for each site.")] = None,
-    sites: Annotated[str | None, typer.Option(help="The sites; those of the database if not given.")] = None,
+    sites: Annotated[
+        str | None, typer.Option(help="The sites, comma separated; those of the database if not given.")
+    ] = None,
     size: Annotated[int, typer.Option(min=1, max=100_000, help="Kits at least, for each list.")] = 80,
     subjects: Annotated[
         Path | None, typer.Option(help="CSV with `subject` (and `site`): hand the kits out to these now.")
@@ -41,77 +44,81 @@ def randomise_(
     """Make an allocation list. It belongs to the unblinded pharmacist, never onto the diary's server."""
     if strata not in {None, "site"}:
         raise WrongCallError("--strata can be `site`; leave it out for one list.")
+    if sites and (strata is None or subjects):
+        raise WrongCallError(
+            "--sites goes with --strata site, and not with --subjects, whose file names the sites."
+        )
+    if out is not None and kits is not None and out.absolute() == kits.absolute():
+        raise WrongCallError("--out and --kits name the same file, and only one of the two may tell the arms.")
     drawn = seed if seed is not None else token_hex(16)
-    wanted = _wanted(strata, sites, size, subjects)
-    found = randomise(_parts(arms), _numbers(block), drawn, wanted)
-    for path in (out, kits):
-        if path is not None and path.exists():
-            raise DaybookError(f"{path} is there already; name a new file.")
+    wanted = _by_site(subjects, strata) if subjects else _sized(strata, sites, size)
+    found = randomise([plain_text("--arms", arm) for arm in arms.split(",")], _numbers(block), drawn, wanted)
+    _write({path: _text(found, columns) for path, columns in ((out, SEALED), (kits, OPEN)) if path})
     if out is None:
-        _print(found)
-    else:
-        _write(out, found, SEALED)
-    if kits is not None:
-        _write(kits, found, OPEN)
+        sys.stdout.write(_text(found, SEALED).replace("\r\n", "\n"))
     if seed is None:
         warn(f"The seed was {drawn}; with it the list can be made again.")
 
 
-def _wanted(
-    strata: str | None, sites: str | None, size: int, subjects: Path | None
-) -> Mapping[str, int | list[str]]:
-    if subjects is not None:
-        return _by_site(subjects, strata)
+def _sized(strata: str | None, sites: str | None, size: int) -> Mapping[str, int]:
     if strata is None:
         return {_ALL: size}
-    codes = [code_of(code) for code in _parts(sites)] if sites else asyncio.run(_sites())
+    codes = [code_of(code.strip()) for code in sites.split(",")] if sites else asyncio.run(_sites())
     if not codes:
         raise DaybookError("There is no site in the database; name them with --sites.")
     return dict.fromkeys(codes, size)
 
 
 async def _sites() -> list[str]:
-    async with wiring.opened(load_settings()) as db:
-        return [site.code for site in await list_sites(db)]
+    try:
+        async with wiring.opened(load_settings()) as db:
+            return [site.code for site in await list_sites(db)]
+    except (SchemaError, SettingsError):
+        raise WrongCallError(
+            "There is no database here that tells the sites; name them, such as --sites main,coast."
+        ) from None
 
 
 def _by_site(path: Path, strata: str | None) -> Mapping[str, list[str]]:
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError):
-        raise DaybookError(f"{path} cannot be read; name a CSV file with a column `subject`.") from None
     found: dict[str, list[str]] = {}
-    for row in rows:
-        site = row.get("site") if strata else _ALL
-        if not row.get("subject") or not site:
-            raise DaybookError(f"{path} needs the columns `subject`{' and `site`' if strata else ''} filled in.")
-        found.setdefault(site, []).append(row["subject"])
+    for row in read_lines(path, ("subject", "site") if strata else ("subject",)):
+        found.setdefault(code_of(row["site"]) if strata else _ALL, []).append(code_of(row["subject"]))
     if not found:
-        raise DaybookError(f"{path} names no subject.")
+        raise DaybookError(f"{path} names no subject; leave --subjects out for a list with nobody on it yet.")
+    refuse_doubled(path, [subject for of_site in found.values() for subject in of_site])
     return found
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]
 
 
 def _numbers(text: str) -> list[int]:
     try:
-        return [int(part) for part in _parts(text)]
+        return [int(part) for part in text.split(",")]
     except ValueError:
         raise WrongCallError("--block takes whole numbers, comma separated: 4,6.") from None
 
 
-def _print(found: list[Kit]) -> None:
+def _text(found: list[Kit], columns: tuple[str, ...]) -> str:
     text = io.StringIO(newline="")
-    write_list(text, found)
-    sys.stdout.write(text.getvalue().replace("\r\n", "\n"))
+    write_list(text, found, columns)
+    return text.getvalue()
 
 
-def _write(path: Path, found: list[Kit], columns: tuple[str, ...]) -> None:
+def _write(files: Mapping[Path, str]) -> None:
+    """Write all of the files or none, readable to their owner alone, and nothing over what is there."""
+    for path in files:
+        if path.exists():
+            raise DaybookError(f"{path} is there already; name a new file.")
+    ready: dict[Path, Path] = {}
     try:
-        with path.open("x", encoding="utf-8", newline="") as file:
-            path.chmod(0o600)
-            write_list(file, found, columns)
+        for path, text in files.items():
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+            ready[path] = Path(name)
+            with open(handle, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - it is open already
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, made in ready.items():
+            made.rename(path)
     except OSError as error:
+        for made in ready.values():
+            made.unlink(missing_ok=True)
         raise DaybookError(f"{path} cannot be written ({error.strerror}); name another file.") from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import invites, wiring
+from cli import invites, tokens, wiring
 from cli.invites import Issued
 from cli.printing import JsonFlag, moment, print_json, table
 from cli.reading import code_of, plain_text
@@ -166,3 +166,8 @@ def reset(code: Code, *, reason: Reason) -> None:
     """Forget a staff member's passphrase and end their sessions; with the next link they choose a new one."""
     who = asyncio.run(_done(reset_passphrase, code_of(code), reason=plain_text("--reason", reason)))
     print(f"{who} has no passphrase now; `daybook staff invite` makes a link to choose one with.")
+
+
+staff.command("token")(tokens.token)
+staff.command("tokens")(tokens.tokens)
+staff.command("revoke-token")(tokens.revoke)

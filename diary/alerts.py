@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 # The rules are looked at every hour; after a break of ours, what came meanwhile is recorded at its end.
 _LATELY = timedelta(days=2)
+_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +105,27 @@ class Watch:
     """Knows about whom nothing can have changed since the rules were last held against them.
 
     What people do has a line in the trail, and what time alone does has an instant; so of a thousand patients a
-    look reads a few. It lives in memory: the first look after a start is at everybody.
+    look reads a few. It lives in memory: the first look after a start is at everybody, and everybody has one a day
+    whatever may have happened beside the trail.
     """
 
     def __init__(self) -> None:
         self._line = 0
-        self._again_at: dict[int, datetime | None] = {}
+        self._again_at: dict[int, datetime] = {}
 
     async def due(self, conn: Connection, everybody: Iterable[int], *, now: datetime) -> list[int]:
         """Those to look at now, by ids."""
         touched, self._line = await touched_since(conn, self._line)
         for patient_id in touched:
             self._again_at.pop(patient_id, None)
-        return [patient_id for patient_id in everybody if self._is_due(patient_id, now)]
-
-    def _is_due(self, patient_id: int, now: datetime) -> bool:
-        again_at = self._again_at.get(patient_id, now)
-        return again_at is not None and again_at <= now
+        return [patient_id for patient_id in everybody if self._again_at.get(patient_id, now) <= now]
 
     async def looked(self, db: Database, patient_id: int, *, now: datetime) -> None:
         """Note that a patient was looked at; whoever was not, or not to the end, is due again."""
         async with db.read() as conn:
-            self._again_at[patient_id] = await next_change_at(conn, patient_id, now=now)
+            changes_at = await next_change_at(conn, patient_id, now=now)
+        in_a_day = now + _A_DAY
+        self._again_at[patient_id] = in_a_day if changes_at is None else min(changes_at, in_a_day)
 
 
 async def evaluate_everybody(

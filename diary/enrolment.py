@@ -9,7 +9,7 @@ from diary.alerts import raise_alert
 from diary.invites import IssuedInvite, invite_of_form, issue_invite
 from diary.ledger import replan
 from diary.protocols import protocol_of
-from diary.roles import Act, allow, patient_called, patient_for
+from diary.roles import Act, allow, patient_called, patient_for, site_called
 from protocol.calendar import phase_dates, phase_starts_from
 from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PATIENT_MOVES, STANDING, PatientStatus
@@ -44,9 +44,7 @@ async def add_patient(
     if timezone is not None:
         check_zone(timezone)
     async with db.write() as conn:
-        clinic = await people.site_by_code(conn, site)
-        if clinic is None:
-            raise UnknownCodeError(f"There is no site {site}; `daybook site list` shows those there are.")
+        clinic = await site_called(conn, site)
         allow(actor, Act.ADD_PATIENT, site_id=clinic.id)
         await _check_begins(conn, code, clinic, actor)
         known = await patients.patient_by_code(conn, code)

@@ -11,7 +11,7 @@ from protocol.errors import NotAllowedError, UnknownCodeError
 from storage import patients, people
 from storage.audit import Actor
 from storage.database import Connection, Database
-from storage.records import Patient, StaffMember
+from storage.records import Patient, Site, StaffMember
 
 
 class Role(StrEnum):
@@ -129,6 +129,14 @@ async def patient_called(conn: Connection, code: str, scope: frozenset[int] | No
     if patient is None or (scope is not None and patient.site_id not in scope):
         raise UnknownCodeError(f"There is no patient {code}; `daybook patient list` shows those there are.")
     return patient
+
+
+async def site_called(conn: Connection, code: str, scope: frozenset[int] | None = None) -> Site:
+    """The site of this code; UnknownCodeError where it is none of these (None: of any)."""
+    site = await people.site_by_code(conn, code)
+    if site is None or (scope is not None and site.id not in scope):
+        raise UnknownCodeError(f"There is no site {code}; `daybook site list` shows those there are.")
+    return site
 
 
 async def patient_for(conn: Connection, code: str, actor: Actor, act: Act) -> Patient:

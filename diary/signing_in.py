@@ -103,11 +103,11 @@ async def make_link(db: Database, *, staff_id: int, actor: Actor, now: datetime)
         await sign_ins.add_link(
             conn, db.keys, staff_id=member.id, token=link.token, expires_at=link.expires_at, audit=audit
         )
-        await _tell_of(conn, member, "link", actor=actor, audit=audit, now=now)
+        await tell_of_way_in(conn, member, "link", actor=actor, audit=audit, now=now)
     return link
 
 
-async def _tell_of(
+async def tell_of_way_in(
     conn: Connection, member: StaffMember, what: str, *, actor: Actor, audit: AuditId, now: datetime
 ) -> None:
     """Tell a member in their own chat what somebody else did about their way in: nobody signs in as them unseen."""
@@ -347,7 +347,7 @@ async def reset_passphrase(db: Database, *, code: str, actor: Actor, reason: str
         audit = await write_audit(conn, line)
         await people.keep_passphrase(conn, member.id, None, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
-        await _tell_of(conn, member, "reset", actor=actor, audit=audit, now=now)
+        await tell_of_way_in(conn, member, "reset", actor=actor, audit=audit, now=now)
 
 
 async def forget_old_ways(db: Database, *, now: datetime) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from diary.enrolment import check_zone
 from diary.invites import IssuedInvite, invite_of_form, issue_invite
-from diary.roles import Act, Role, allow
+from diary.roles import Act, Role, allow, site_called
 from protocol.errors import AlreadyThereError, ConflictError, NotAllowedError, UnknownCodeError, WrongCallError
 from protocol.typed import check_no_page
-from storage import contacts, people, sign_ins
+from storage import contacts, people, sign_ins, tokens
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Site, StaffMember
@@ -92,7 +92,7 @@ async def invite_staff(
 
 
 async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime, reason: str | None = None) -> None:
-    """Shut a staff member out at once, of the pages too."""
+    """Shut a staff member out at once, of the pages too; no token of theirs works again."""
     async with db.write() as conn:
         member = await member_for(conn, code, actor)
         if member.disabled_at is not None:
@@ -102,6 +102,7 @@ async def disable_staff(db: Database, *, code: str, actor: Actor, now: datetime,
         audit = await write_audit(conn, line)
         await contacts.revoke_invites(conn, at=now, staff_id=member.id, audit=audit)
         await sign_ins.shut_out(conn, member.id, at=now, audit=audit)
+        await tokens.revoke_tokens(conn, member.id, at=now, audit=audit)
         await people.disable_staff(conn, member.id, at=now, audit=audit)
 
 
@@ -152,7 +153,7 @@ async def readmit_staff(db: Database, *, code: str, actor: Actor, reason: str, n
 
 async def _clinics(conn: Connection, sites: Sequence[str], actor: Actor) -> dict[int, str]:
     """The codes of these sites by id, for somebody who may bind members to them; none is every site."""
-    clinics = {clinic.id: clinic.code for clinic in [await _site(conn, site) for site in sites]}
+    clinics = {clinic.id: clinic.code for clinic in [await site_called(conn, site) for site in sites]}
     _allow_for(actor, frozenset(clinics) or None)
     return clinics
 
@@ -194,13 +195,6 @@ async def id_of_staff(db: Database, *, code: str, actor: Actor) -> int:
     """The id of a staff member, for somebody who may change them."""
     async with db.read() as conn:
         return (await member_for(conn, code, actor)).id
-
-
-async def _site(conn: Connection, code: str) -> Site:
-    site = await people.site_by_code(conn, code)
-    if site is None:
-        raise UnknownCodeError(f"There is no site {code}; `daybook site list` shows those there are.")
-    return site
 
 
 async def member_for(conn: Connection, code: str, actor: Actor) -> StaffMember:

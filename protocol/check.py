@@ -15,6 +15,7 @@ def faults(protocol: Protocol) -> tuple[str, ...]:
     """All findings, each a line that names the key and the mend; none means that the protocol can be used."""
     return (
         *_doubled_names(protocol),
+        *_doubled_codes(protocol),
         *_unknown_names(protocol),
         *_missing_translations(protocol),
         *_overlaps(protocol),
@@ -40,6 +41,21 @@ def _doubled_names(protocol: Protocol) -> Iterator[str]:
     for phase, item in protocol.items():
         if kinds.setdefault(item.id, item.kind) != item.kind:
             yield f"{_place(phase.id, item)}.kind: another phase has {item.id} as a {kinds[item.id]}; rename one"
+
+
+def _doubled_codes(protocol: Protocol) -> Iterator[str]:
+    """A code is one item's, in all its phases, or one measure's."""
+    codes: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    written = [(f"{_place(phase.id, item)}.code", f"item {item.id}", item.code) for phase, item in protocol.items()]
+    written += [(f"measure.{one.id}.code", f"measure {one.id}", one.code) for one in protocol.measure]
+    for place, owner, code in written:
+        if code is None:
+            continue
+        if owners.setdefault(code, owner) != owner:
+            yield f"{place}: {code} is the code of {owners[code]} already; give each its own"
+        elif codes.setdefault(owner, code) != code:
+            yield f"{place}: another phase has {codes[owner]} for {owner}; write the same"
 
 
 def _unknown_names(protocol: Protocol) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from protocol.values import Duration, Identifier, Text, Wall, is_zone
+from protocol.values import Code, Duration, Identifier, Loinc, Text, Wall, is_zone
 
 NOON: Final = time(12)
 
@@ -81,10 +81,17 @@ class BeforeVisits(_Part):
 
 
 class Item(_Part):
-    """Something asked for again and again; its slots are numbered by the place in `at`."""
+    """Something asked for again and again; its slots are numbered by the place in `at`.
+
+    `code`: its name in files whose standards hold eight characters; protocol/codes.py gives one where none stands
+    here. `given`: who gives a dose, the clinic or the patient. `loinc`: what LOINC calls the question of a rating.
+    """
 
     id: Identifier
+    code: Code | None = None
     kind: Literal["dose", "rating"]
+    given: Literal["clinic", "self"] = "self"
+    loinc: Loinc | None = None
     name: Text
     prompt: Text = Text({})
     at: Annotated[list[Wall], Field(min_length=1, max_length=12)]
@@ -109,6 +116,10 @@ class Item(_Part):
             raise ValueError("patient_may_choose: only an item with one time in at can be moved")
         if sorted(set(self.nudge_after)) != self.nudge_after:
             raise ValueError("nudge_after: write the delays in order, each once")
+        if self.kind != "dose" and "given" in self.model_fields_set:
+            raise ValueError("given: only a dose is given; take it out")
+        if self.kind != "rating" and self.loinc is not None:
+            raise ValueError("loinc: only a rating has a code of LOINC; take it out")
         return self
 
 
@@ -145,9 +156,18 @@ class Count(_Part):
 
 
 class Measure(_Part):
-    """A figure staff type in at a visit, with its unit and range."""
+    """A figure staff type in at a visit, with its unit and range.
+
+    `code`: its name in files whose standards hold eight characters; protocol/codes.py gives one where none stands
+    here. `domain`: which dataset of SDTM it belongs to: drug accountability (DA), functional tests (FT),
+    laboratory (LB), musculoskeletal findings (MK), nervous system findings (NV), questionnaires and scales (QS),
+    vital signs (VS). `loinc`: what LOINC calls it.
+    """
 
     id: Identifier
+    code: Code | None = None
+    domain: Literal["DA", "FT", "LB", "MK", "NV", "QS", "VS"] = "QS"
+    loinc: Loinc | None = None
     name: Text
     unit: str = ""
     range: tuple[float, float]

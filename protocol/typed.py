@@ -7,7 +7,7 @@ from datetime import date
 from protocol.errors import WrongCallError
 
 FIRST_DAY, DAY_TOO_FAR = date(2000, 1, 1), date(2200, 1, 1)
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _SHOWN = 40
 _PAGES = frozenset({"new", "site"})
 _MARKS = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
@@ -15,7 +15,7 @@ _MARKS = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0
 
 def code_of(text: str) -> str:
     """A code of a patient, a site or a staff member, as it is printed on paper and typed in chats."""
-    if not _CODE.fullmatch(text):
+    if not CODE.fullmatch(text):
         raise WrongCallError(
             f"{quoted(text)} cannot be a code; use up to 32 letters, digits, dots, hyphens and underscores, "
             "beginning with a letter or a digit.",

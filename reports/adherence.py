@@ -7,12 +7,14 @@ kept with an instant: a slot open early when a withdrawal cancelled it is not sh
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from diary.protocols import protocol_of
-from diary.roles import patient_called
-from protocol.errors import UnknownCodeError, WrongCallError
+from diary.roles import patient_called, site_called
+from protocol.calendar import zone_of
+from protocol.errors import WrongCallError
+from protocol.model import Protocol
 from reports.definitions import Figures
 from storage import patients, people
 from storage.counts import Counts, slot_counts
@@ -102,11 +104,16 @@ async def counts_so_far(
     patient_id: int | None = None,
 ) -> list[Counts]:
     """Slots counted as of now, with what had run its course taken from the tallies."""
-    protocols = [await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()]
-    earliest = max((item.early for one in protocols for _, item in one.items()), default=timedelta())
+    protocols = (await protocols_in_use(db, conn)).values()
+    opening_by = now + max((item.early for one in protocols for _, item in one.items()), default=timedelta())
     return await tallied_counts(
-        conn, by=by.value, now=now, opening_by=now + earliest, site_ids=site_ids, patient_id=patient_id
+        conn, by=by.value, now=now, opening_by=opening_by, site_ids=site_ids, patient_id=patient_id
     )
+
+
+async def protocols_in_use(db: Database, conn: Connection) -> dict[int, Protocol]:
+    """Every protocol version that a patient may follow, by its id."""
+    return {known: await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()}
 
 
 def figures_of(counts: Counts) -> Figures:
@@ -114,15 +121,14 @@ def figures_of(counts: Counts) -> Figures:
     return Figures(*(getattr(counts, name) for name in Figures.__slots__))
 
 
+async def local_today(conn: Connection, now: datetime, site_ids: frozenset[int] | None) -> date:
+    """The day it is at these sites, in the easternmost of their zones."""
+    zones = [site.timezone for site in await people.sites(conn) if site_ids is None or site.id in site_ids]
+    return max((now.astimezone(zone_of(zone)).date() for zone in zones), default=now.date())
+
+
 async def sites_asked_for(
     conn: Connection, site: str | None, scope: frozenset[int] | None
 ) -> frozenset[int] | None:
     """The ids of the sites a question is about: all the asker may know of, or one of them."""
-    return scope if site is None else frozenset({await _site_id(conn, site, scope)})
-
-
-async def _site_id(conn: Connection, code: str, scope: frozenset[int] | None) -> int:
-    found = await people.site_by_code(conn, code)
-    if found is None or (scope is not None and found.id not in scope):
-        raise UnknownCodeError(f"There is no site {code}; `daybook site list` shows those there are.")
-    return found.id
+    return scope if site is None else frozenset({(await site_called(conn, site, scope)).id})

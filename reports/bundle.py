@@ -41,8 +41,14 @@ class Bundle:
         self._rows[name] = (self._rows[name][0], rows)
 
     def sealed(self) -> list[Written]:
-        """Every file with its fingerprint, once it has reached the disk; those in the main folder come first."""
-        names = sorted(self._rows, key=lambda name: "/" in name)
+        """Every file with its fingerprint, once it has reached the disk; those in the main folder come first.
+
+        The others stand table by table: several may have been written side by side.
+        """
+        apart = [name for name in self._rows if "/" in name]
+        tables = list(dict.fromkeys(self._rows[name][0] for name in apart))
+        names = [name for name in self._rows if "/" not in name]
+        names += sorted(apart, key=lambda name: tables.index(self._rows[name][0]))
         return [Written(name, *self._rows[name], _reached_the_disk(self.folder / name)) for name in names]
 
 
@@ -54,34 +60,34 @@ def _reached_the_disk(path: Path) -> str:
 
 
 @contextmanager
-def whole_or_nothing(out: Path, what: str = "The export") -> Iterator[Path]:
-    """A folder beside `out` that gets its name when all is well, and is removed otherwise; errors name `what`."""
-    _refuse_used(out, what)
+def whole_or_nothing(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that gets its name when all is well, and is removed otherwise."""
+    _refuse_used(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
-        raise _cannot_write(out, what, error) from None
+        raise _cannot_write(out, error) from None
     try:
         yield folder
         if out.exists():
             out.rmdir()
         folder.rename(out)
     except OSError as error:
-        raise _cannot_write(out, what, error) from None
+        raise _cannot_write(out, error) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _refuse_used(out: Path, what: str) -> None:
+def _refuse_used(out: Path) -> None:
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise DaybookError(f"{out} is there already and not an empty folder; name a new one with --out.")
     except OSError as error:
-        raise _cannot_write(out, what, error) from None
+        raise _cannot_write(out, error) from None
 
 
-def _cannot_write(out: Path, what: str, error: OSError) -> DaybookError:
+def _cannot_write(out: Path, error: OSError) -> DaybookError:
     return DaybookError(
-        f"{what} cannot be written to {out} ({error.strerror}); check the folder's rights and free space."
+        f"The folder {out} cannot be written ({error.strerror}); check its rights and the disk's free space."
     )

@@ -16,6 +16,8 @@ from reports.definitions import Share
 
 LEVEL: Final = 0.95
 Z: Final = 1.959963984540054  # the standard normal's quantile of 97.5 %
+# Far below what a measure's decimal places can tell, and far above what binary numbers add to equal differences.
+_NO_SPREAD: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,17 @@ class Difference:
     low: float | None
     high: float | None
     p: float | None
+
+    @property
+    def untested(self) -> "Difference":
+        """The difference alone, where a test would answer no question."""
+        return Difference(self.value, None, None, None)
+
+    @property
+    def in_points(self) -> "Difference":
+        """A difference of shares in percentage points."""
+        value, low, high = (None if one is None else 100 * one for one in (self.value, self.low, self.high))
+        return Difference(value, low, high, self.p)
 
 
 NOTHING: Final = Difference(None, None, None, None)
@@ -58,7 +71,7 @@ def welch(first: Sequence[float], other: Sequence[float]) -> Difference:
     if not first or not other:
         return NOTHING
     value = fmean(other) - fmean(first)
-    if min(len(first), len(other)) < 2 or stdev(first) + stdev(other) == 0:  # noqa: PLR2004 - as above
+    if min(len(first), len(other)) < 2 or stdev(first) + stdev(other) < _NO_SPREAD:  # noqa: PLR2004 - as above
         return Difference(value, None, None, None)
     found = _stats().ttest_ind(other, first, equal_var=False)
     low, high = found.confidence_interval(LEVEL)
@@ -70,7 +83,7 @@ def within(before: Sequence[float], after: Sequence[float]) -> Difference:
     changes = [late - early for early, late in zip(before, after, strict=True)]
     if not changes:
         return NOTHING
-    if len(changes) < 2 or stdev(changes) == 0:  # noqa: PLR2004 - as above
+    if len(changes) < 2 or stdev(changes) < _NO_SPREAD:  # noqa: PLR2004 - as above
         return Difference(fmean(changes), None, None, None)
     found = _stats().ttest_rel(after, before)
     low, high = found.confidence_interval(LEVEL)
@@ -83,17 +96,16 @@ def adjusted(first: Sequence[tuple[float, float]], other: Sequence[tuple[float, 
 
     pairs = [*first, *other]
     free = len(pairs) - 3  # constant, slope, arm
-    if free < 1 or not first or not other:
-        return NOTHING
     design = np.array([[1.0, before, place >= len(first)] for place, (before, _) in enumerate(pairs)], dtype=float)
-    after = np.array([late for _, late in pairs])
-    inverse: Any = np.linalg.pinv(design.T @ design)
-    fit = inverse @ design.T @ after
-    spread = float(((after - design @ fit) ** 2).sum()) / free
-    error = sqrt(spread * inverse[2, 2])
-    if np.linalg.matrix_rank(design) < design.shape[1] or error == 0:
+    if free < 1 or np.linalg.matrix_rank(design) < design.shape[1]:
         return NOTHING
+    after = np.array([late for _, late in pairs])
+    fit, *_ = np.linalg.lstsq(design, after, rcond=None)
+    residual = sqrt(float(((after - design @ fit) ** 2).sum()) / free)
     t, value = _stats().t, float(fit[2])
+    if residual < _NO_SPREAD:
+        return Difference(value, None, None, None)
+    error = residual * sqrt(np.linalg.inv(design.T @ design)[2, 2])
     half = t.ppf((1 + LEVEL) / 2, free) * error
     return Difference(value, float(value - half), float(value + half), float(2 * t.sf(abs(value) / error, free)))
 

@@ -35,16 +35,14 @@ _COLUMNS: Final = (
 
 def dictionary_of(tables: Sequence[Table]) -> Table:
     """The codebook of these tables, as a table of its own that describes itself too."""
-    described: list[Table] = []
-    lines = [_line(type=kind.value, meaning=meaning, file="*") for kind, meaning in _TYPE_MEANS.items()]
 
     async def batches(_wanted: Wanted) -> AsyncIterator[Batch]:
-        for table in described:
-            lines.extend(_lines_of(table))
+        lines = [_line(type=kind.value, meaning=meaning, file="*") for kind, meaning in _TYPE_MEANS.items()]
+        for table in (*tables, dictionary):
+            lines += _lines_of(table)
         yield {column: [line[column] for line in lines] for column in lines[0]}
 
     dictionary = Table(NAME, "DICTION", "This file.", "", batches, _COLUMNS)
-    described += [*tables, dictionary]
     return dictionary
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from protocol.values import Text
 from reports.record import Line, Record
-from storage.states import SlotState
-
-_EXPECTED = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
+from storage.states import EXPECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Doses:
 def doses_of(record: Record) -> tuple[Doses, ...]:
     """Each item that is taken, in the order of the trial."""
     kinds = {item.id: item for _, item in record.protocol.items() if item.kind == "dose"}
-    expected = [line for line in record.lines if line.slot.state in _EXPECTED]
+    expected = [line for line in record.lines if line.slot.state in EXPECTED]
     return tuple(
         _doses(item, found.name, [line for line in expected if line.slot.item == item])
         for item, found in kinds.items()

@@ -6,15 +6,18 @@ questions of storage/extracts.py have no such column, and a protocol that would 
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from diary.protocols import protocol_of
-from protocol.errors import DaybookError, UnknownCodeError
+from diary.roles import site_called
+from protocol.errors import DaybookError
 from reports.blinding import refuse_arms
 from reports.bundle import Bundle, Written, whole_or_nothing
 from reports.columns import Cells, Column
@@ -26,9 +29,9 @@ from reports.summaries import summaries
 from reports.tables import TABLES, Table
 from storage import extracts, people
 from storage.copies import unhurried_view
-from storage.database import Connection, Database
+from storage.database import Database
 from storage.extracts import Batch, Wanted
-from storage.journeys import places
+from storage.journeys import phase_starts, places
 
 MANIFEST: Final = "manifest.json"
 # What the manifest promises its readers; a change that breaks them gets the next number.
@@ -52,12 +55,13 @@ async def export_bundle(
     with whole_or_nothing(out) as folder:
         bundle = Bundle(folder)
         async with unhurried_view(db, folder) as conn:
-            wanted = Wanted(conn, await _site_id(conn, site), now)
-            about = await _about(db, wanted, site)
-            tables = (*TABLES, *summaries(about.protocol, await places(wanted)))
+            wanted = Wanted(conn, None if site is None else (await site_called(conn, site)).id, now)
+            versions = await _versions(wanted, site)
+            about = await _about(db, wanted, versions, site)
+            tables = (*TABLES, *summaries(about.protocol, await places(wanted), about.phase_starts))
             refuse_arms(about.protocol, tables)
             await _write_tables(wanted, tables, opened(names, bundle, about), free_text=free_text)
-            await _write_protocols(bundle, wanted)
+            await _write_protocols(bundle, wanted, versions)
             if "csv" in names:
                 write_scripts(bundle, tables)
         written = await asyncio.to_thread(bundle.sealed)
@@ -65,42 +69,58 @@ async def export_bundle(
         return written
 
 
-async def _about(db: Database, wanted: Wanted, site: str | None) -> About:
-    newest = max(await extracts.protocols_of_subjects(wanted), default=None)
-    if newest is None:
+async def _versions(wanted: Wanted, site: str | None) -> list[int]:
+    """The versions of the protocol that patients follow, the newest first."""
+    versions = sorted(await extracts.protocols_of_subjects(wanted), reverse=True)
+    if not versions:
         raise DaybookError(
             f"There is no patient {'at ' + site if site else 'in the trial'} yet, so there is nothing to export; "
             "`daybook patient list` shows whom there is."
         )
-    return About(await protocol_of(db, wanted.conn, newest), site, wanted.cut_off)
+    return versions
+
+
+async def _about(db: Database, wanted: Wanted, versions: Sequence[int], site: str | None) -> About:
+    newest, *earlier = [await protocol_of(db, wanted.conn, version) for version in versions]
+    return About(newest, site, wanted.cut_off, tuple(earlier), await phase_starts(wanted))
 
 
 async def _write_tables(
     wanted: Wanted, tables: Sequence[Table], formats: Sequence[Format], *, free_text: bool
 ) -> None:
     shown = [table if free_text else _without_words(table) for table in tables]
-    for table in (*shown, dictionary_of(shown)):
-        rows = await _write(table, wanted, formats)
-        if table.counted:
-            _agree(table, rows, await extracts.count_rows(wanted, table.counted))
+    for _, together in groupby((*shown, dictionary_of(shown)), key=lambda table: table.batches):
+        for table, rows in (await _write(list(together), wanted, formats)).items():
+            if table.counted:
+                _agree(table, rows, await extracts.count_rows(wanted, table.counted))
     for one in formats:
         await asyncio.to_thread(one.finish)
 
 
-async def _write(table: Table, wanted: Wanted, formats: Sequence[Format]) -> int:
-    rows = 0
-    with ExitStack() as stack:
-        adds = [stack.enter_context(one.taking(table)) for one in formats]
-        async for batch in table.batches(wanted):
-            # In a thread: whoever is served meanwhile gets a turn every few milliseconds.
-            rows += await asyncio.to_thread(_add, table, batch, adds)
+async def _write(tables: Sequence[Table], wanted: Wanted, formats: Sequence[Format]) -> Counter[Table]:
+    """Write tables that are made of one reading, and count their lines."""
+    rows = Counter(dict.fromkeys(tables, 0))
+    with ExitStack() as whole:
+        stacks = [whole.enter_context(ExitStack()) for _ in tables]
+        adds = [
+            [stack.enter_context(one.taking(table)) for one in formats]
+            for table, stack in zip(tables, stacks, strict=True)
+        ]
+        async for batch in tables[0].batches(wanted):
+            for table, of_table in zip(tables, adds, strict=True):
+                # In a thread: whoever is served meanwhile gets a turn every few milliseconds.
+                rows[table] += await asyncio.to_thread(_add, table, batch, of_table)
+        for stack in stacks:
+            stack.close()
     return rows
 
 
 def _add(table: Table, batch: Batch, adds: Sequence[Add]) -> int:
-    cells = [column.cells(batch) for column in table.columns]
-    for add in adds:
-        add(cells)
+    lines = table.lines(batch)
+    cells = [column.cells(lines) for column in table.columns]
+    if cells[0]:
+        for add in adds:
+            add(cells)
     return len(cells[0])
 
 
@@ -123,10 +143,9 @@ def _withheld(column: Column) -> Column:
     return replace(column, cells=nothing)
 
 
-async def _write_protocols(bundle: Bundle, wanted: Wanted) -> None:
+async def _write_protocols(bundle: Bundle, wanted: Wanted, versions: Sequence[int]) -> None:
     """The protocol versions patients follow, to the letter; the newest is protocol.toml."""
-    ids = sorted(await extracts.protocols_of_subjects(wanted), reverse=True)
-    for place, protocol_id in enumerate(ids):
+    for place, protocol_id in enumerate(versions):
         name = "protocol.toml" if place == 0 else f"protocol-before-{place}.toml"
         path = bundle.path(name)
         path.write_text(await people.protocol_text(wanted.conn, protocol_id), encoding="utf-8", newline="")
@@ -146,12 +165,3 @@ def _write_manifest(folder: Path, about: About, written: Sequence[Written]) -> N
     with (folder / MANIFEST).open("x", encoding="utf-8") as out:
         json.dump(document, out, indent=2, ensure_ascii=False)
         out.write("\n")
-
-
-async def _site_id(conn: Connection, code: str | None) -> int | None:
-    if code is None:
-        return None
-    found = await people.site_by_code(conn, code)
-    if found is None:
-        raise UnknownCodeError(f"There is no site {code}; `daybook site list` shows those there are.")
-    return found.id

@@ -1,6 +1,6 @@
 """How patients flow through the trial, counted as CONSORT 2025 asks, but without arms: those are not known here."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 from protocol.calendar import zone_of
 from protocol.model import Protocol
 from storage.extracts import Batch, Wanted
-from storage.journeys import Journey, forms_held, journeys, phase_starts
+from storage.journeys import Journey, forms_held, journeys
 
 # Each with the whole it is counted of: those added, those who agreed, those who began.
 STEPS: Final = (
@@ -32,7 +32,7 @@ class _Way:
     """A patient's way, with the days it turns on where the patient is."""
 
     who: Journey
-    starts: dict[str, date]
+    starts: Mapping[str, date]
     visits: frozenset[str]
     today: date
 
@@ -68,12 +68,14 @@ class _Way:
         return min([start + timedelta(days=days), *later])
 
 
-def flow_of(protocol: Protocol) -> Callable[[Wanted], AsyncIterator[Batch]]:
-    """The steps of a trial as lines of a table."""
+def flow_of(
+    protocol: Protocol, phase_starts: Mapping[str, Mapping[str, date]]
+) -> Callable[[Wanted], AsyncIterator[Batch]]:
+    """The steps of a trial, whose phases begin then by subject, as lines of a table."""
 
     async def batches(wanted: Wanted) -> AsyncIterator[Batch]:
         lines: list[dict[str, str | int | None]] = []
-        ways = await _ways(wanted)
+        ways = await _ways(wanted, phase_starts)
         for site in sorted({way.who.site for way in ways}):
             of_site = [way for way in ways if way.who.site == site]
             for step, of, patients, whole in _steps(protocol, of_site):
@@ -86,8 +88,8 @@ def flow_of(protocol: Protocol) -> Callable[[Wanted], AsyncIterator[Batch]]:
     return batches
 
 
-async def _ways(wanted: Wanted) -> list[_Way]:
-    starts, held = await phase_starts(wanted), await forms_held(wanted)
+async def _ways(wanted: Wanted, starts: Mapping[str, Mapping[str, date]]) -> list[_Way]:
+    held = await forms_held(wanted)
     return [
         _Way(who, starts[who.subject], held.get(who.subject, frozenset()), _today(wanted, who))
         for who in await journeys(wanted)

@@ -1,14 +1,15 @@
 """Questions about one patient: what the chat shows to the patient, and what it shows to staff."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from diary.protocols import protocol_of
 from diary.roles import patient_called
-from protocol.calendar import zone_of
+from protocol.calendar import phase_dates, zone_of
 from protocol.lifecycle import PatientStatus
 from protocol.model import Protocol
+from protocol.values import Text
 from reports.adherence import figures_of
 from reports.definitions import Figures
 from storage import alerts, contacts, entries, patients, people
@@ -32,13 +33,26 @@ class DiaryLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Days with a name, both ends in: a phase, or a visit, which is one day."""
+
+    name: Text
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """A stretch of a patient's local days, both ends in, with what was asked and said on them."""
 
     first_day: date
     last_day: date
+    today: date
     lines: tuple[DiaryLine, ...]
     scale: tuple[int, int]
+    items: Mapping[str, Text]
+    phases: tuple[Stretch, ...]
+    visits: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +101,32 @@ async def history(db: Database, patient_id: int, now: datetime, days: int) -> Hi
         last = await _local_day(conn, patient_id, now)
         first = last - (days - 1) * _DAY
         found = await ledger.slots_of_patient(conn, patient_id, now=now, from_date=first, to_date=last)
-        lines = await _lines(conn, patient_id, [slot for slot in found if slot.state != SlotState.CANCELLED])
+        lines = await _lines(conn, patient_id, found)
         patient = await patients.patient_by_id(conn, patient_id)
-        scale = (await protocol_of(db, conn, patient.protocol_id)).trial.nrs
-        return History(first, last, tuple(lines), (scale.min, scale.max))
+        protocol = await protocol_of(db, conn, patient.protocol_id)
+        starts = (await patients.enrolment_of(conn, patient)).phase_starts
+        return history_between(first, last, last, lines, protocol, starts)
+
+
+def history_between(  # noqa: PLR0917 - the parts of a history
+    first: date,
+    last: date,
+    today: date,
+    lines: Iterable[DiaryLine],
+    protocol: Protocol,
+    starts: Mapping[str, date],
+) -> History:
+    """What a patient was asked and said between two days, with the names that the protocol gives."""
+    names = {phase.id: phase.name for phase in protocol.phase}
+    return History(
+        first_day=first,
+        last_day=last,
+        today=today,
+        lines=tuple(line for line in lines if line.slot.state != SlotState.CANCELLED),
+        scale=(protocol.trial.nrs.min, protocol.trial.nrs.max),
+        items={item.id: item.name for _, item in protocol.items()},
+        phases=tuple(Stretch(names[one.phase], one.first, one.last) for one in phase_dates(protocol, starts)),
+    )
 
 
 async def next_due(db: Database, patient_id: int, now: datetime) -> Slot | None:
@@ -112,13 +148,6 @@ async def last_answers(
             within = (await protocol_of(db, conn, patient.protocol_id)).trial.correction
         lines = await _answered(conn, patient_id, now)
     return [line for line in lines if line.entry is not None and line.entry.recorded_at >= now - within]
-
-
-async def protocol_of_patient(db: Database, patient_id: int) -> Protocol:
-    """The protocol version a patient follows, whose words name phases, items and reasons."""
-    async with db.read() as conn:
-        patient = await patients.patient_by_id(conn, patient_id)
-        return await protocol_of(db, conn, patient.protocol_id)
 
 
 async def overview(db: Database, code: str, scope: frozenset[int] | None, now: datetime) -> Overview:

@@ -10,6 +10,7 @@ follow one another until the list is long enough, and the last one stays whole. 
 """
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
@@ -21,6 +22,7 @@ from protocol.errors import DaybookError, WrongCallError
 
 _RANGE: Final = 2**64
 _DELIMITERS: Final = (";", "\t", ",")
+_SHOWN: Final = 5  # codes, as many as one reads in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,37 +122,59 @@ class Allocation:
 
 def read_allocation(path: Path) -> Allocation:
     """Read a list with the columns `subject` and `arm`, whatever else it has; DaybookError says what is wrong."""
-    rows = _rows_of(path)
+    rows = [(row["subject"], row["arm"]) for row in read_lines(path, ("subject", "arm"))]
     used = [(subject, arm) for subject, arm in rows if subject]
-    doubled = [subject for subject, times in Counter(subject for subject, _ in used).items() if times > 1]
-    if doubled:
-        raise DaybookError(f"{path.name} has {_some(doubled)} more than once; each subject has one arm.")
+    if not used:
+        raise DaybookError(f"{path.name} has no kit that was handed out to a subject; there is nothing to analyse.")
+    refuse_doubled(path, [subject for subject, _ in used])
     armless = [subject for subject, arm in used if not arm]
     if armless:
-        raise DaybookError(f"{path.name} has no arm for {_some(armless)}; fill it in.")
+        raise DaybookError(f"{path.name} has no arm for {some(armless)}; fill it in.")
     allocation = Allocation(dict(used), len(rows) - len(used))
     if len(allocation.names) < 2:  # noqa: PLR2004 - there is nothing to compare
-        raise DaybookError(f"{path.name} names {len(allocation.names)} arms for subjects; a comparison needs two.")
+        raise DaybookError(
+            f"{path.name} has every subject in arm {allocation.names[0]}; a comparison needs two arms."
+        )
     return allocation
 
 
-def _rows_of(path: Path) -> list[tuple[str, str]]:
+def refuse_doubled(path: Path, subjects: Iterable[str]) -> None:
+    """Refuse a list that names a subject more than once."""
+    doubled = [subject for subject, times in Counter(subjects).items() if times > 1]
+    if doubled:
+        raise DaybookError(f"{path.name} has {some(doubled)} more than once; leave each subject in once.")
+
+
+def read_lines(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The named columns of a CSV file as any spreadsheet saves it: with its marks, and heads in any case."""
     try:
         text = path.read_text(encoding="utf-8-sig")
+        delimiter = next((one for one in _DELIMITERS if one in text.partition("\n")[0]), ",")
+        head, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     except OSError as error:
-        raise DaybookError(f"{path} cannot be read ({error.strerror}); name the allocation list.") from None
+        raise DaybookError(f"{path} cannot be read ({error.strerror}); name a CSV file.") from None
     except UnicodeDecodeError:
         raise DaybookError(f"{path.name} is not UTF-8 text; save it as CSV UTF-8.") from None
-    head = text.partition("\n")[0]
-    delimiter = next((one for one in _DELIMITERS if one in head), ",")
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    names = {name.strip().lower(): name for name in reader.fieldnames or () if name}
-    if not {"subject", "arm"} <= set(names):
-        raise DaybookError(f"{path.name} is no allocation list: it needs a line of heads with `subject` and `arm`.")
-    return [((row[names["subject"]] or "").strip(), (row[names["arm"]] or "").strip()) for row in reader]
+    except csv.Error as error:
+        raise DaybookError(
+            f"{path.name} cannot be read as CSV ({error}); save it anew from a spreadsheet."
+        ) from None
+    except ValueError:  # there is no line to take off
+        head, rows = [], []
+    places = {name.strip().lower(): place for place, name in enumerate(head)}
+    if not set(columns) <= set(places):
+        needed = " and ".join(f"`{column}`" for column in columns)
+        raise DaybookError(
+            f"{path.name} is no such list: it needs a line of heads with {needed}, and one line each."
+        )
+    return [{name: _cell(row, places[name]) for name in columns} for row in rows if any(map(str.strip, row))]
 
 
-def _some(codes: Sequence[str]) -> str:
+def _cell(row: Sequence[str], place: int) -> str:
+    return row[place].strip() if place < len(row) else ""
+
+
+def some(codes: Sequence[str]) -> str:
     """The first few of some codes."""
-    shown = ", ".join(codes[:5])
-    return f"{shown} and {len(codes) - 5} more" if len(codes) > 5 else shown  # noqa: PLR2004 - as many as one reads
+    shown = ", ".join(codes[:_SHOWN])
+    return f"{shown} and {len(codes) - _SHOWN} more" if len(codes) > _SHOWN else shown

@@ -1,16 +1,16 @@
 """Everything about one patient: what the patient's page shows, read in one view of the database."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import TypeVar
 
 from diary.protocols import protocol_of
 from diary.roles import patient_called
-from protocol.calendar import PhaseDates, ZoneSince, phase_dates
+from protocol.calendar import PhaseDates, ZoneSince, phase_dates, zone_of
 from protocol.model import Protocol
 from protocol.values import Text
-from reports.patient import Overview, overview_of
+from reports.patient import DiaryLine, History, Overview, Stretch, history_between, overview_of
 from reports.today import OpenAlert, with_owners
 from storage import alerts, diaries, patients
 from storage import slots as ledger
@@ -95,6 +95,21 @@ def pain_series(record: Record) -> list[PainPoint]:
     """The scores that hold, in the order in which they were due; what was corrected is not among them."""
     rated = [(line.slot, line.entries[-1].entry.score) for line in record.lines if line.entries]
     return [PainPoint(slot.due_local, score, slot.answered_as or "") for slot, score in rated if score is not None]
+
+
+def whole_history(record: Record, visits: Iterable[Stretch] = ()) -> History:
+    """The patient's trial from its first day to the last of it or of its visits."""
+    days = tuple(visits)
+    lines = [DiaryLine(line.slot, line.entries[-1].entry if line.entries else None) for line in record.lines]
+    history = history_between(
+        min(phase.first for phase in record.phases),
+        max([phase.last for phase in record.phases] + [day.last for day in days]),
+        record.now.astimezone(zone_of(record.zone)).date(),
+        lines,
+        record.protocol,
+        record.phase_starts,
+    )
+    return replace(history, visits=days)
 
 
 async def _lines(conn: Connection, patient_id: int, now: datetime) -> tuple[Line, ...]:

@@ -1,12 +1,10 @@
 """Questions of staff about the patients of their sites; `scope` holds those sites, None means all."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import inf
 
-from diary.protocols import protocol_of
-from protocol.calendar import zone_of
 from protocol.lifecycle import PatientStatus
 from protocol.model import Alert as Rule
 from reports.adherence import (
@@ -15,16 +13,20 @@ from reports.adherence import (
     adherence,
     counts_so_far,
     figures_of,
+    local_today,
+    protocols_in_use,
     rows_of_patients,
     sites_asked_for,
 )
 from reports.definitions import Figures, together
 from reports.roster import pages_of
-from storage import alerts, patients, people, questions
+from storage import alerts, patients, questions
+from storage import roster as lists
 from storage.alerts import Alert
 from storage.counts import slot_counts
 from storage.database import Connection, Database
-from storage.questions import Unreachable
+from storage.questions import DayCounts, Unreachable
+from storage.roster import Wanted
 from storage.silences import silences
 
 _DAY = timedelta(days=1)
@@ -75,11 +77,6 @@ class Grid:
 
     days: tuple[date, ...]
     rows: tuple[GridRow, ...]
-
-    def pages(self, rows: int) -> Iterator["Grid"]:
-        """The grid in pieces of so many patients, none where there is no patient."""
-        for first in range(0, len(self.rows), rows):
-            yield replace(self, rows=self.rows[first : first + rows])
 
 
 async def adherence_table(db: Database, scope: frozenset[int] | None, now: datetime) -> list[PatientFigures]:
@@ -143,7 +140,7 @@ async def silent(db: Database, scope: frozenset[int] | None, now: datetime) -> l
 
 async def rules_in_use(db: Database, conn: Connection, kind: str) -> dict[int, Rule]:
     """The rule of this kind of each protocol that has one, by the protocol's id."""
-    protocols = {known: await protocol_of(db, conn, known) for known in (await people.protocol_ids(conn)).values()}
+    protocols = await protocols_in_use(db, conn)
     rules = {protocol_id: protocol.alert_of(kind) for protocol_id, protocol in protocols.items()}
     return {protocol_id: rule for protocol_id, rule in rules.items() if rule is not None}
 
@@ -170,17 +167,59 @@ async def pressing_alerts(db: Database, scope: frozenset[int] | None, limit: int
 async def grid(db: Database, scope: frozenset[int] | None, now: datetime, days: int) -> Grid:
     """The last `days` days of every patient who is or was asked; today is that of the easternmost site."""
     async with db.read() as conn:
-        zones = [site.timezone for site in await people.sites(conn) if scope is None or site.id in scope]
-        last = max((now.astimezone(zone_of(zone)).date() for zone in zones), default=now.date())
-        first = last - (days - 1) * _DAY
-        counted = await questions.day_counts(conn, now=now, from_date=first, to_date=last, site_ids=scope)
+        shown = await _days_up_to_now(conn, now, days, scope)
+        counted = await questions.day_counts(conn, now=now, from_date=shown[0], to_date=shown[-1], site_ids=scope)
         everybody = await patients.everybody(conn, site_ids=scope)
-    by_patient: dict[int, dict[date, Figures]] = {}
+    by_patient = _by_patient(counted)
+    return Grid(shown, tuple(GridRow(who.code, by_patient[who.id]) for who in everybody if who.id in by_patient))
+
+
+@dataclass(frozen=True, slots=True)
+class GridPage:
+    """The days of a page of patients."""
+
+    grid: Grid
+    page: int
+    pages: int
+
+
+async def grid_page(
+    db: Database,
+    scope: frozenset[int] | None,
+    now: datetime,
+    days: int,
+    *,
+    site: str | None,
+    page: int,
+    per_page: int,
+) -> GridPage:
+    """The last `days` days of some of the patients by code, also of one who was asked nothing."""
+    async with db.read() as conn:
+        wanted = Wanted(await sites_asked_for(conn, site, scope))
+        pages = pages_of(await lists.count_listed(conn, wanted), per_page)
+        page = min(page, pages)
+        listed = await lists.listed_by_code(conn, wanted, limit=per_page, offset=(page - 1) * per_page)
+        shown = await _days_up_to_now(conn, now, days, wanted.site_ids)
+        counted = await questions.day_counts(
+            conn, now=now, from_date=shown[0], to_date=shown[-1], patient_ids=[who.id for who in listed]
+        )
+    by_patient = _by_patient(counted)
+    return GridPage(
+        Grid(shown, tuple(GridRow(who.code, by_patient.get(who.id, {})) for who in listed)), page, pages
+    )
+
+
+async def _days_up_to_now(
+    conn: Connection, now: datetime, days: int, site_ids: frozenset[int] | None
+) -> tuple[date, ...]:
+    last = await local_today(conn, now, site_ids)
+    return tuple(last - day * _DAY for day in reversed(range(days)))
+
+
+def _by_patient(counted: Iterable[DayCounts]) -> dict[int, dict[date, Figures]]:
+    found: dict[int, dict[date, Figures]] = {}
     for row in counted:
         figures = Figures(row.on_time, row.late, row.missed, row.excused, row.open)
         if figures != Figures():
-            by_patient.setdefault(row.patient_id, {})[row.local_date] = figures
-    return Grid(
-        tuple(first + day * _DAY for day in range(days)),
-        tuple(GridRow(who.code, by_patient[who.id]) for who in everybody if who.id in by_patient),
-    )
+            found.setdefault(row.patient_id, {})[row.local_date] = figures
+    return found

@@ -4,37 +4,39 @@ What the figures mean is said in reports/definitions.py and nowhere else; here t
 """
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any, Final
 
 from protocol.errors import DaybookError
 from protocol.model import Protocol
 from reports.columns import Column, Kind, code, from_source, integer, number, text
-from reports.definitions import Dose, Figures, Rating, Share, WeekMean, days_covered, latency, weekly_means
+from reports.definitions import Dose, Figures, Rating, WeekMean, days_covered, latency, weekly_means
 from reports.flow import STEPS, flow_of
 from reports.tables import SITE, STUDY, WHO, Table
 from storage.extracts import Batch, Wanted
 from storage.journeys import Asked, AskedOn, Diary, diaries
-from storage.states import SlotState
+from storage.states import EXPECTED, SlotState
 
-_EXPECTED: Final = {SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED}
 _STATES: Final = ("on_time", "late", "missed", "excused", "open")
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 100
 
 Line = dict[str, Any]
 
 
-def summaries(protocol: Protocol, places: Sequence[AskedOn]) -> tuple[Table, ...]:
-    """The tables that sum up, of a trial whose diary asks at these places."""
+def summaries(
+    protocol: Protocol, places: Sequence[AskedOn], phase_starts: Mapping[str, Mapping[str, date]]
+) -> tuple[Table, ...]:
+    """The tables that sum up, of a trial whose diary asks at these places; phases begin then by subject."""
     return (
         Table(
             "adherence",
             "ADHEREN",
             "One line for each patient and item: what became of its slots, with numerators and denominators.",
             "",
-            _of_each(_adherence),
+            _some_diaries,
             _ADHERENCE,
+            _of_each(_adherence),
         ),
         Table(
             "weeks",
@@ -42,8 +44,9 @@ def summaries(protocol: Protocol, places: Sequence[AskedOn]) -> tuple[Table, ...
             "One line for each patient, rating and week of the trial; a mean needs "
             f"{protocol.trial.weekly_mean_days} rated days, or all of them where fewer are asked.",
             "",
-            _of_each(lambda diary: _weeks(diary, protocol.trial.weekly_mean_days)),
+            _some_diaries,
             _WEEKS,
+            _of_each(lambda diary: _weeks(diary, protocol.trial.weekly_mean_days)),
         ),
         Table(
             "wide",
@@ -51,34 +54,36 @@ def summaries(protocol: Protocol, places: Sequence[AskedOn]) -> tuple[Table, ...
             "One line for each patient with a column for each place in the diary: the score, or 1 for a dose said "
             "to be taken and 0 for one not taken.",
             "",
-            _of_each(lambda diary: [_wide(diary)]),
+            _some_diaries,
             (*WHO, *_wide_columns(protocol, places)),
+            _of_each(lambda diary: [_wide(diary)]),
         ),
         Table(
             "flow",
             "FLOW",
             "How many patients reached each step of the trial, by site, for a CONSORT diagram.",
             "",
-            flow_of(protocol),
+            flow_of(protocol, phase_starts),
             _FLOW,
         ),
     )
 
 
-def _of_each(lines: Callable[[Diary], Iterable[Line]]) -> Callable[[Wanted], AsyncIterator[Batch]]:
-    """Batches of the lines that each patient's diary gives."""
+async def _some_diaries(wanted: Wanted) -> AsyncIterator[Batch]:
+    """Every diary, some at a time: each is read once, whatever is summed up of it."""
+    read: list[Diary] = []
+    async for diary in diaries(wanted):
+        read.append(diary)
+        if len(read) >= _AT_ONCE:
+            yield {"diary": read}
+            read = []
+    if read:
+        yield {"diary": read}
 
-    async def batches(wanted: Wanted) -> AsyncIterator[Batch]:
-        found: list[Line] = []
-        async for diary in diaries(wanted):
-            found += [{**_who(diary), **line} for line in lines(diary)]
-            if len(found) >= _AT_ONCE:
-                yield _by_column(found)
-                found = []
-        if found:
-            yield _by_column(found)
 
-    return batches
+def _of_each(lines: Callable[[Diary], Iterable[Line]]) -> Callable[[Batch], Batch]:
+    """The lines that each of some diaries gives."""
+    return lambda batch: _by_column([{**_who(diary), **line} for diary in batch["diary"] for line in lines(diary)])
 
 
 def _by_column(lines: list[Line]) -> Batch:
@@ -128,7 +133,7 @@ def _by_item(diary: Diary) -> dict[tuple[str, str], list[Asked]]:
 
 
 def _is_dose(one: Asked) -> bool:
-    return one.kind == "dose" and one.state in _EXPECTED
+    return one.kind == "dose" and one.state in EXPECTED
 
 
 def _figures(asked: Sequence[Asked]) -> Figures:
@@ -173,18 +178,17 @@ _ADHERENCE: Final = (
 def _weeks(diary: Diary, at_least: int) -> Iterable[Line]:
     for (item, kind), asked in _by_item(diary).items():
         if kind == "rating":
-            ratings = [Rating(one.day, one.score) for one in asked if one.state in _EXPECTED]
+            ratings = [Rating(one.day, one.score) for one in asked if one.state in EXPECTED]
             yield from (_week(item, week) for week in weekly_means(ratings, at_least=at_least))
 
 
 def _week(item: str, week: WeekMean) -> Line:
-    days: Share = week.days
     return {
         "item": item,
         "week": week.week,
         "mean": week.mean,
-        "days_rated": days.numerator,
-        "days_asked": days.denominator,
+        "days_rated": week.days.numerator,
+        "days_asked": week.days.denominator,
     }
 
 

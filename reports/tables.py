@@ -31,9 +31,16 @@ from storage.states import SlotState
 from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, PASSED_ON_AS, SOURCES
 
 
+def _as_read(batch: Batch) -> Batch:
+    return batch
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the export; `counted` is the database's table it must agree with in number, "" where none is."""
+    """One table of the export; `counted` is the database's table it must agree with in number, "" where none is.
+
+    Tables with the same `batches`, one after the other, are written from one reading; `lines` makes each's of it.
+    """
 
     name: str
     short: str
@@ -41,6 +48,7 @@ class Table:
     counted: str
     batches: Callable[[Wanted], AsyncIterator[Batch]]
     columns: tuple[Column, ...]
+    lines: Callable[[Batch], Batch] = _as_read
 
 
 _FREE = "Free text: it may name people; handle it as such. Empty for whoever exports without seeing patients."

@@ -18,9 +18,9 @@ VERBS: Final = (
     "change status", "chat reachable", "chat unreachable", "choose language", "choose passphrase", "choose time",
     "choose zone", "close alert", "comment", "consent", "correct answer", "correct visit", "disable staff",
     "enter answer", "erase identity", "export", "invite patient", "invite staff", "join", "keep note",
-    "lock sign-in", "make sign-in link", "move phase", "pass note on", "raise alert", "readmit staff",
-    "record answer", "record outage", "record visit", "remind of alert", "reset passphrase", "see alert",
-    "sign in", "sign in failed", "sign out", "stop use", "use invite", "use sign-in link",
+    "lock sign-in", "make sign-in link", "make token", "move phase", "pass note on", "raise alert", "readmit staff",
+    "record answer", "record outage", "record visit", "remind of alert", "reset passphrase", "revoke token",
+    "see alert", "sign in", "sign in failed", "sign out", "stop use", "use invite", "use sign-in link", "use token",
 )  # fmt: skip
 
 

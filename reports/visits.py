@@ -5,7 +5,7 @@ expected is shown as it is. Once returned doses were counted, both are of the do
 due after it is in the box.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -17,6 +17,7 @@ from protocol.calendar import VisitDate, anchor_of, visit_dates, zone_of
 from protocol.model import Measure, Protocol, Visit
 from protocol.values import Text
 from reports.definitions import Share, differ
+from reports.patient import Stretch
 from storage import patients, people, roster, visits
 from storage.counts import slot_counts
 from storage.database import Connection, Database
@@ -70,6 +71,12 @@ class VisitLine:
     measures: tuple[Measure, ...]
     measured: tuple[Measured, ...]
     history: tuple[SavedVisit, ...]
+
+
+def clinic_days(visits: Iterable[VisitLine]) -> tuple[Stretch, ...]:
+    """Each visit on the day it took place, and before that on the day planned."""
+    days = [(visit.names, visit.held_on or visit.planned) for visit in visits]
+    return tuple(Stretch(name, on, on) for name, on in days)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ class Words:
         return text.translate(self._digits)
 
     @property
+    def rtl(self) -> bool:
+        """Whether it runs from the right."""
+        return self.direction == "rtl"
+
+    @property
     def direction(self) -> str:
         """Which way it runs, as HTML says it: "ltr" or "rtl"."""
         return str(self.locale.text_direction)
@@ -65,6 +70,10 @@ class Words:
     def weekday(self, on: date) -> str:
         """A day of the week in one letter, "T"."""
         return str(format_date(on, "EEEEE", locale=self.locale))
+
+    def day(self, on: Day) -> str:
+        """A day in as few letters as it takes, "24 Nov"."""
+        return self.digits(_short_date(on, self.locale, "d MMM"))
 
     def time(self, at: datetime | time) -> str:
         """A time of day, "20:00"."""
@@ -111,7 +120,7 @@ def _short_date(on: date, locale: Locale, form: str) -> str:
 
 @cache
 def words_of(face: str, language: str) -> Words:
-    """The words of a face, `bot` or `web`, in a language."""
+    """The words of `bot`, of `web`, or of the pictures of `reports`, in a language."""
     return Words(face, language)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, case, func, select
 from storage import tables
 from storage.columns import Instant
 from storage.database import Connection
-from storage.states import SlotState, state_of_slot
+from storage.states import EXPECTED, state_of_slot
 
 _s, _e, _a = tables.slots, tables.entries, tables.audit
 _NOW = bindparam("now", type_=Instant)
@@ -42,7 +42,7 @@ _CLOSED = (
     .select_from(_s)
     .outerjoin(_e, _e.c.id == _s.c.answered_by)
     .where(_MINE, _s.c.due_at <= _NOW)
-    .where(_STATE.element.in_((SlotState.ON_TIME.value, SlotState.LATE.value, SlotState.MISSED.value)))
+    .where(_STATE.element.in_(EXPECTED))
     .order_by(_s.c.due_at, _s.c.id)
 )
 

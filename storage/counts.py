@@ -10,10 +10,9 @@ from sqlalchemy import ColumnElement, FromClause, Integer, Select, Subquery, and
 from storage import tables
 from storage.database import Connection
 from storage.records import Record
-from storage.states import SlotState, settled_state, state_of_slot
+from storage.states import EXPECTED, SlotState, settled_state, state_of_slot
 
 _s, _p, _e = tables.slots, tables.patients, tables.entries
-_EXPECTED = (SlotState.ON_TIME.value, SlotState.LATE.value, SlotState.MISSED.value)
 # Integer division cuts towards zero; from this many weeks up, days before day 0 fall into week 0 and below.
 _WEEKS_UP = 1000
 
@@ -113,15 +112,22 @@ def _key(conn: Connection, by: GroupedBy) -> tuple[ColumnElement[Any], FromClaus
     """What slots are grouped by, and the tables it is read from."""
     if by != "week":
         return {"patient": _s.c.patient_id, "phase": _s.c.phase, "item": _s.c.item}[by], _s
-    phases = tables.patient_phases
-    began = (
-        select(phases.c.patient_id, func.min(phases.c.start).label("start"))
-        .group_by(phases.c.patient_id)
-        .subquery("began")
-    )
+    return week_of_slot(conn)
+
+
+def week_of_slot(conn: Connection) -> tuple[ColumnElement[int], FromClause]:
+    """The week of the patient's own trial that a slot is in, and the tables it is read from."""
+    began = first_days()
     days = days_between(conn, began.c.start, _s.c.local_date)
     week = cast((days + 7 * _WEEKS_UP) / 7, Integer) - _WEEKS_UP + 1
     return week, _s.join(began, began.c.patient_id == _s.c.patient_id)
+
+
+def first_days() -> Subquery:
+    """The first day of each patient's trial, as `start`."""
+    phases = tables.patient_phases
+    first = func.min(phases.c.start).label("start")
+    return select(phases.c.patient_id, first).group_by(phases.c.patient_id).subquery("began")
 
 
 def days_between(conn: Connection, first: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -152,7 +158,7 @@ def _answers(
 
 
 def _dose_counts(each: Subquery) -> list[ColumnElement[int]]:
-    doses = and_(each.c.kind == "dose", each.c.state.in_(_EXPECTED))
+    doses = and_(each.c.kind == "dose", each.c.state.in_(EXPECTED))
     return [
         func.count().filter(doses).label("doses"),
         func.count().filter(doses, each.c.answer == "taken").label("taken"),

@@ -12,11 +12,12 @@ from datetime import datetime
 from itertools import repeat
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, Table, Text, and_, func, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, Table, Text, and_, func, select, type_coerce
 
 from storage import tables
 from storage.columns import Instant, LocalDate
 from storage.database import Connection
+from storage.patients import zone_now
 from storage.service import slots_touched_at
 from storage.states import state_of_slot
 
@@ -32,6 +33,8 @@ _v, _c, _staff, _audit = tables.protocols, tables.sites, tables.staff, tables.au
 
 # So many lines are worked on at once: long enough to be quick, short enough for others to be served in between.
 LINES_AT_ONCE: Final = 2_000
+# A patient's id that no index finds: lines are read patient by patient by code, and never sorted all at once.
+_OUTER: Final = _p.c.id + 0
 
 # Some lines of a table, by column; all columns are equally long.
 Batch: TypeAlias = Mapping[str, Sequence[Any]]
@@ -50,26 +53,30 @@ async def _batches(wanted: Wanted, query: Select[Any]) -> AsyncIterator[Batch]:
     names = [column.name for column in query.selected_columns]
     found = await wanted.conn.stream(query.execution_options(yield_per=LINES_AT_ONCE))
     async for rows in found.partitions():
-        yield _by_column(names, rows)
+        yield by_column(names, rows)
 
 
-def _by_column(names: Sequence[str], rows: Sequence[Row[Any]]) -> Batch:
+def by_column(names: Sequence[str], rows: Sequence[Row[Any]]) -> Batch:
+    """Lines of a table, by column."""
     return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
-def _began() -> FromClause:
-    """The first day of each patient's trial."""
+def _first_day() -> ColumnElement[str]:
+    """The first day of the patient's trial."""
     phases = tables.patient_phases
-    return (
-        select(phases.c.patient_id, type_coerce(func.min(phases.c.start), Text).label("first_day"))
-        .group_by(phases.c.patient_id)
-        .subquery("began")
-    )
+    first = select(type_coerce(func.min(phases.c.start), Text)).where(phases.c.patient_id == _p.c.id)
+    return first.scalar_subquery().label("first_day")
+
+
+def of_site(wanted: Wanted, query: Select[Any]) -> Select[Any]:
+    """A question about patients, for those of the site that is wanted."""
+    return query if wanted.site_id is None else query.where(_p.c.site_id == wanted.site_id)
 
 
 def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
     """The columns every line of a patient begins with, from the patient, the site and the patient's protocol."""
-    query = (
+    return of_site(
+        wanted,
         select(
             _v.c.trial.label("study"),
             _v.c.version.label("protocol_version"),
@@ -78,12 +85,11 @@ def _who(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
             *columns,
         )
         .select_from(_p)
-        .join(_c, _c.c.id == _p.c.site_id)
+        .join(_c, _c.c.id == _p.c.site_id),
     )
-    return query if wanted.site_id is None else query.where(_p.c.site_id == wanted.site_id)
 
 
-def _of_use(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
+def of_use(wanted: Wanted, *columns: ColumnElement[Any]) -> Select[Any]:
     """The same for what is left out once the use of a leaver's diary was stopped."""
     return _who(wanted, *columns).where(_p.c.use_stopped_at.is_(None))
 
@@ -100,14 +106,12 @@ def _as_kept(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def subjects(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every patient ever added, by code."""
-    began, zones, consents = _began(), tables.patient_zones, tables.consents
-    zone = (
-        select(zones.c.zone)
-        .where(zones.c.patient_id == _p.c.id)
-        .order_by(zones.c.since.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    return _batches(wanted, subject_rows(wanted).order_by(_p.c.code))
+
+
+def subject_rows(wanted: Wanted) -> Select[Any]:
+    """Every patient ever added, in no order."""
+    consents = tables.consents
     consent = (
         select(consents.c.text_sha256)
         .where(consents.c.patient_id == _p.c.id, consents.c.decision == "agreed")
@@ -116,13 +120,14 @@ def subjects(wanted: Wanted) -> AsyncIterator[Batch]:
         .scalar_subquery()
     )
     own = _named(_p, "status language added_at joined_at withdrawn_at erased_at use_stopped_at")
-    query = (
-        _who(wanted, *own, began.c.first_day, zone.label("zone"), consent.label("consent_sha256"))
-        .join(_v, _v.c.id == _p.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
-        .order_by(_p.c.code)
+    query = _who(
+        wanted,
+        *own,
+        _first_day(),
+        zone_now(_p.c.id).scalar_subquery().label("zone"),
+        consent.label("consent_sha256"),
     )
-    return _batches(wanted, query)
+    return query.join(_v, _v.c.id == _p.c.protocol_id)
 
 
 _SLOT_NAME = _named(_s, "item local_date n zone")
@@ -135,17 +140,18 @@ _SLOT = _named(
 
 def slots(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every slot with its state at the cut-off and the answer that holds, by patient and due time."""
-    began = _began()
-    query = (
-        _of_use(wanted, *_SLOT, _s.c.kind.label("item_kind"), state_of_slot(wanted.cut_off))
-        .add_columns(began.c.first_day, _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
-        .join(_s, _s.c.patient_id == _p.c.id)
+    return _batches(wanted, slot_rows(wanted).order_by(_p.c.code, _s.c.due_at, _s.c.id))
+
+
+def slot_rows(wanted: Wanted) -> Select[Any]:
+    """Every slot with its state at the cut-off and the answer that holds, in no order."""
+    return (
+        of_use(wanted, *_SLOT, _s.c.kind.label("item_kind"), state_of_slot(wanted.cut_off))
+        .add_columns(_first_day(), _e.c.id.label("entry"), _e.c.answer, _e.c.score, _e.c.skip_reason)
+        .join(_s, _s.c.patient_id == _OUTER)
         .join(_v, _v.c.id == _s.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .outerjoin(_e, _e.c.id == _s.c.answered_by)
-        .order_by(_p.c.code, _s.c.due_at, _s.c.id)
     )
-    return _batches(wanted, query)
 
 
 _ENTRY = _named(
@@ -157,30 +163,31 @@ _ENTRY = _named(
 
 def entries(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every entry, superseded ones too, by patient and time of recording."""
-    began = _began()
+    return _batches(wanted, entry_rows(wanted).order_by(_p.c.code, _e.c.recorded_at, _e.c.id))
+
+
+def entry_rows(wanted: Wanted) -> Select[Any]:
+    """Every entry, superseded ones too, in no order."""
     later = _e.alias("later")
-    query = (
-        _of_use(wanted, *_ENTRY, _e.c.id.label("entry"), began.c.first_day)
+    return (
+        of_use(wanted, *_ENTRY, _e.c.id.label("entry"), _first_day())
         .add_columns(_s.c.phase, _s.c.item, _s.c.kind.label("item_kind"), _s.c.n)
         .add_columns(_audit.c.actor, _staff.c.code.label("staff"))
         .add_columns((_s.c.answered_by == _e.c.id).label("holds"), later.c.id.label("superseded_by"))
-        .join(_e, _e.c.patient_id == _p.c.id)
+        .join(_e, _e.c.patient_id == _OUTER)
         .join(_s, _s.c.id == _e.c.slot_id)
         .join(_v, _v.c.id == _s.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .join(_audit, _audit.c.id == _e.c.audit_id)
         .outerjoin(_staff, and_(_audit.c.actor == "staff", _staff.c.id == _audit.c.actor_id))
         .outerjoin(later, later.c.supersedes == _e.c.id)
-        .order_by(_p.c.code, _e.c.recorded_at, _e.c.id)
     )
-    return _batches(wanted, query)
 
 
 def sends(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every try to send a message for a slot, by patient and time."""
     own = _named(_d, "nudge planned_for claimed_at finished_at outcome detail")
     query = (
-        _of_use(wanted, *own, _d.c.id.label("send"), *_SLOT_NAME)
+        of_use(wanted, *own, _d.c.id.label("send"), *_SLOT_NAME)
         .join(_d, _d.c.patient_id == _p.c.id)
         .join(_s, _s.c.id == _d.c.slot_id)
         .join(_v, _v.c.id == _s.c.protocol_id)
@@ -196,7 +203,7 @@ def notes(wanted: Wanted) -> AsyncIterator[Batch]:
         "kind text local_date zone utc_offset_minutes said_at received_at recorded_at passed_on_at passed_on_as",
     )
     query = (
-        _of_use(wanted, *own, _n.c.id.label("note"))
+        of_use(wanted, *own, _n.c.id.label("note"))
         .add_columns(_s.c.item, type_coerce(_s.c.local_date, Text).label("slot_date"), _s.c.n)
         .join(_n, _n.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -210,7 +217,7 @@ def alerts(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every call for staff, by patient and time; local times are those of the site."""
     own = _named(_a, "rule key raised_at seen_at done_at")
     query = (
-        _of_use(wanted, *own, _a.c.id.label("alert"), _c.c.timezone.label("zone"))
+        of_use(wanted, *own, _a.c.id.label("alert"), _c.c.timezone.label("zone"))
         .add_columns(_staff.c.code.label("staff"))
         .join(_a, _a.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -225,16 +232,15 @@ async def visits(wanted: Wanted) -> AsyncIterator[Batch]:
 
     A form without any value has one line with neither measure nor value.
     """
-    t, began = tables.visits, _began()
+    t = tables.visits
     later = t.alias("later")
     own = _named(t, "visit held_on recorded_at supersedes change_reason")
     query = (
-        _of_use(wanted, *own, type_coerce(t.c.measured, Text).label("measured"), t.c.id.label("form"))
-        .add_columns(began.c.first_day, _c.c.timezone.label("zone"))
+        of_use(wanted, *own, type_coerce(t.c.measured, Text).label("measured"), t.c.id.label("form"))
+        .add_columns(_first_day(), _c.c.timezone.label("zone"))
         .add_columns(_staff.c.code.label("staff"), later.c.id.is_(None).label("holds"))
         .join(t, t.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == t.c.protocol_id)
-        .join(began, began.c.patient_id == _p.c.id)
         .join(_audit, _audit.c.id == t.c.audit_id)
         .outerjoin(_staff, and_(_audit.c.actor == "staff", _staff.c.id == _audit.c.actor_id))
         .outerjoin(later, later.c.supersedes == t.c.id)
@@ -270,7 +276,12 @@ def comments(wanted: Wanted) -> AsyncIterator[Batch]:
     """Every comment of the team, by patient and time; local times are those of the site."""
     t = tables.comments
     query = (
-        _of_use(wanted, t.c.id.label("comment"), *_named(t, "text recorded_at"), _c.c.timezone.label("zone"))
+        of_use(
+            wanted,
+            t.c.id.label("comment"),
+            *_named(t, "text recorded_at"),
+            _c.c.timezone.label("zone"),
+        )
         .add_columns(_staff.c.code.label("staff"))
         .join(t, t.c.patient_id == _p.c.id)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -282,9 +293,7 @@ def comments(wanted: Wanted) -> AsyncIterator[Batch]:
 
 async def protocols_of_subjects(wanted: Wanted) -> list[int]:
     """The protocol versions that the patients of this export follow or have slots of."""
-    query = select(_p.c.protocol_id).distinct()
-    if wanted.site_id is not None:
-        query = query.where(_p.c.site_id == wanted.site_id)
+    query = of_site(wanted, select(_p.c.protocol_id).distinct())
     return list((await wanted.conn.execute(query)).scalars())
 
 
@@ -297,18 +306,18 @@ async def count_rows(wanted: Wanted, table: str) -> int:
     if table == "patients":
         owner, whose = counted.c.id, select(_p.c.id)
     elif "patient_id" in counted.c:
-        owner, whose = counted.c.patient_id, select(_p.c.id).where(_p.c.use_stopped_at.is_(None))
+        owner, whose = counted.c.patient_id, _in_use()
     else:
         return int((await wanted.conn.execute(query)).scalar_one())
-    if wanted.site_id is not None:
-        whose = whose.where(_p.c.site_id == wanted.site_id)
-    return int((await wanted.conn.execute(query.where(owner.in_(whose)))).scalar_one())
+    return int((await wanted.conn.execute(query.where(owner.in_(of_site(wanted, whose))))).scalar_one())
 
 
 async def _count_values(wanted: Wanted) -> int:
     """How many values the forms of clinic days hold; an empty form has one line too."""
-    whose = select(_p.c.id).where(_p.c.use_stopped_at.is_(None))
-    if wanted.site_id is not None:
-        whose = whose.where(_p.c.site_id == wanted.site_id)
-    forms = select(tables.visits.c.measured).where(tables.visits.c.patient_id.in_(whose))
+    forms = select(tables.visits.c.measured).where(tables.visits.c.patient_id.in_(of_site(wanted, _in_use())))
     return sum(max(1, len(row.measured)) for row in await wanted.conn.execute(forms))
+
+
+def _in_use() -> Select[Any]:
+    """The ids of the patients whose diary is in use."""
+    return select(_p.c.id).where(_p.c.use_stopped_at.is_(None))

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import and_, func, select
 
 from storage import tables
-from storage.counts import days_between
-from storage.extracts import LINES_AT_ONCE, Wanted
+from storage.counts import days_between, first_days
+from storage.extracts import LINES_AT_ONCE, Wanted, of_site, of_use
+from storage.patients import zone_now
 from storage.records import Record
 from storage.states import state_of_slot
 from storage.tables import OWN_SOURCES
@@ -23,7 +24,6 @@ class Asked(Record):
     """A slot with its state, the answer that holds, and when the patient gave the first one."""
 
     day: int  # of the trial
-    local_date: date
     item: str
     kind: str
     n: int
@@ -47,28 +47,20 @@ class Diary:
 
 async def diaries(wanted: Wanted) -> AsyncIterator[Diary]:
     """The diary of each patient whose diary is in use and who has a slot, by code."""
-    began, first, held = _first_days(), _e.alias("first"), _e.alias("held")
+    began, first, held = first_days(), _e.alias("first"), _e.alias("held")
     own = and_(first.c.slot_id == _s.c.id, first.c.supersedes.is_(None), first.c.source.in_(OWN_SOURCES))
     said = func.coalesce(first.c.said_at, first.c.received_at).label("answered_at")
     query = (
-        select(_v.c.trial.label("study"), _v.c.version.label("protocol_version"), _c.c.code.label("site"))
-        .add_columns(
-            _p.c.code.label("subject"), days_between(wanted.conn, began.c.start, _s.c.local_date).label("day")
-        )
-        .add_columns(_s.c.local_date, _s.c.item, _s.c.kind, _s.c.n, state_of_slot(wanted.cut_off))
+        of_use(wanted, days_between(wanted.conn, began.c.start, _s.c.local_date).label("day"))
+        .add_columns(_s.c.item, _s.c.kind, _s.c.n, state_of_slot(wanted.cut_off))
         .add_columns(held.c.answer, held.c.score, _s.c.prompted_at, said)
-        .select_from(_p)
-        .join(_c, _c.c.id == _p.c.site_id)
         .join(_v, _v.c.id == _p.c.protocol_id)
         .join(_s, _s.c.patient_id == _p.c.id)
         .join(began, began.c.patient_id == _p.c.id)
         .outerjoin(held, held.c.id == _s.c.answered_by)
         .outerjoin(first, own)
-        .where(_p.c.use_stopped_at.is_(None))
         .order_by(_p.c.code, _s.c.due_at, _s.c.id)
     )
-    if wanted.site_id is not None:
-        query = query.where(_p.c.site_id == wanted.site_id)
     found = await wanted.conn.stream(query.execution_options(yield_per=LINES_AT_ONCE))
     kept: list[Any] = []
     async for rows in found.partitions():
@@ -86,12 +78,6 @@ def _diary(rows: list[Any]) -> Diary:
     return Diary(study, version, site, subject, tuple(Asked(*row[4:]) for row in rows))
 
 
-def _first_days() -> Any:
-    phases = tables.patient_phases
-    first = func.min(phases.c.start).label("start")
-    return select(phases.c.patient_id, first).group_by(phases.c.patient_id).subquery("began")
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class AskedOn:
     """A place in everybody's diary: the item, its time of the day, and the day of the trial."""
@@ -103,7 +89,7 @@ class AskedOn:
 
 async def places(wanted: Wanted) -> list[AskedOn]:
     """Every place that the diary of some patient of the export has."""
-    began = _first_days()
+    began = first_days()
     day = days_between(wanted.conn, began.c.start, _s.c.local_date)
     query = (
         select(_s.c.item, _s.c.n, day.label("day"))
@@ -112,8 +98,7 @@ async def places(wanted: Wanted) -> list[AskedOn]:
         .join(_p, _p.c.id == _s.c.patient_id)
         .where(_p.c.use_stopped_at.is_(None))
     )
-    if wanted.site_id is not None:
-        query = query.where(_p.c.site_id == wanted.site_id)
+    query = of_site(wanted, query)
     return sorted(AskedOn(row.item, row.n, row.day) for row in await wanted.conn.execute(query))
 
 
@@ -123,7 +108,6 @@ class Journey(Record):
 
     site: str
     subject: str
-    protocol_id: int
     zone: str
     joined_at: datetime | None
     withdrawn_at: datetime | None
@@ -134,29 +118,21 @@ class Journey(Record):
 
 async def journeys(wanted: Wanted) -> list[Journey]:
     """Every patient ever added, by code."""
-    zones, consents = tables.patient_zones, tables.consents
-    zone = (
-        select(zones.c.zone)
-        .where(zones.c.patient_id == _p.c.id)
-        .order_by(zones.c.since.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    consents = tables.consents
     declined = (
         select(func.max(consents.c.decided_at))
         .where(consents.c.patient_id == _p.c.id, consents.c.decision == "not-now")
         .scalar_subquery()
     )
     query = (
-        select(_c.c.code.label("site"), _p.c.code.label("subject"), _p.c.protocol_id, zone.label("zone"))
+        select(_c.c.code.label("site"), _p.c.code.label("subject"))
+        .add_columns(zone_now(_p.c.id).scalar_subquery().label("zone"), declined.label("declined_at"))
         .add_columns(_p.c.joined_at, _p.c.withdrawn_at, _p.c.erased_at, _p.c.use_stopped_at)
-        .add_columns(declined.label("declined_at"))
         .select_from(_p)
         .join(_c, _c.c.id == _p.c.site_id)
         .order_by(_p.c.code)
     )
-    if wanted.site_id is not None:
-        query = query.where(_p.c.site_id == wanted.site_id)
+    query = of_site(wanted, query)
     return [Journey.of(row) for row in await wanted.conn.execute(query)]
 
 
@@ -164,6 +140,7 @@ async def phase_starts(wanted: Wanted) -> dict[str, dict[str, date]]:
     """For each subject the first day of each phase."""
     phases = tables.patient_phases
     query = select(_p.c.code, phases.c.phase, phases.c.start).join(phases, phases.c.patient_id == _p.c.id)
+    query = of_site(wanted, query)
     starts: dict[str, dict[str, date]] = {}
     for row in await wanted.conn.execute(query):
         starts.setdefault(row.code, {})[row.phase] = row.start
@@ -173,6 +150,7 @@ async def phase_starts(wanted: Wanted) -> dict[str, dict[str, date]]:
 async def forms_held(wanted: Wanted) -> dict[str, frozenset[str]]:
     """For each subject the visits that have a form."""
     query = select(_p.c.code, tables.visits.c.visit).distinct().join(_p, _p.c.id == tables.visits.c.patient_id)
+    query = of_site(wanted, query)
     held: dict[str, set[str]] = {}
     for row in await wanted.conn.execute(query):
         held.setdefault(row.code, set()).add(row.visit)

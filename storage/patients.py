@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, insert, select, update
 
 from protocol.calendar import Enrolment, ZoneSince
 from protocol.lifecycle import STANDING, PatientStatus
@@ -100,6 +100,17 @@ async def everybody(conn: Connection, *, site_ids: frozenset[int] | None = None)
     ]
 
 
+async def arrivals(
+    conn: Connection, *, site_ids: frozenset[int] | None = None
+) -> list[tuple[str, datetime, datetime | None]]:
+    """The zone of each patient's site, and when the patient was added and joined."""
+    p, s = tables.patients, tables.sites
+    query = select(s.c.timezone, p.c.added_at, p.c.joined_at).join_from(p, s)
+    if site_ids is not None:
+        query = query.where(p.c.site_id.in_(site_ids))
+    return [tuple(row) for row in await conn.execute(query)]
+
+
 async def site_ids(conn: Connection) -> dict[int, int]:
     """The site of every patient, by ids."""
     rows = await conn.execute(select(tables.patients.c.id, tables.patients.c.site_id))
@@ -154,8 +165,12 @@ async def enrolment_of(conn: Connection, patient: Patient) -> Enrolment:
 
 async def zone_of_patient(conn: Connection, patient_id: int) -> str:
     """The zone the patient lives in now."""
-    query = select(_zones.c.zone).where(_zones.c.patient_id == patient_id).order_by(_zones.c.since.desc()).limit(1)
-    return str((await conn.execute(query)).scalar_one())
+    return str((await conn.execute(zone_now(patient_id))).scalar_one())
+
+
+def zone_now(patient_id: int | ColumnElement[int]) -> Select[tuple[str]]:
+    """The question for the zone that a patient lives in now, alone or as a part of another one."""
+    return select(_zones.c.zone).where(_zones.c.patient_id == patient_id).order_by(_zones.c.since.desc()).limit(1)
 
 
 async def add_consent(conn: Connection, *, audit: AuditId, **values: Any) -> None:

@@ -52,13 +52,19 @@ class Unreachable(Record):
 
 
 async def day_counts(
-    conn: Connection, *, now: datetime, from_date: date, to_date: date, site_ids: frozenset[int] | None
+    conn: Connection,
+    *,
+    now: datetime,
+    from_date: date,
+    to_date: date,
+    site_ids: frozenset[int] | None = None,
+    patient_ids: Collection[int] | None = None,
 ) -> list[DayCounts]:
-    """Count slots by state for each patient and local date, both ends in."""
+    """Count slots by state for each patient (of these sites, or of these alone) and local date, both ends in."""
+    mine = patients_of(site_ids) if patient_ids is None else patient_ids
     each = (
         select(_s.c.patient_id, _s.c.local_date, state_of_slot(now))
-        .where(_s.c.local_date.between(from_date, to_date))
-        .where(_s.c.patient_id.in_(patients_of(site_ids)))
+        .where(_s.c.local_date.between(from_date, to_date), _s.c.patient_id.in_(mine))
         .subquery()
     )
     query = (

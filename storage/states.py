@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import ColumnElement, case
 from sqlalchemy.sql.elements import Label
@@ -19,6 +20,10 @@ class SlotState(StrEnum):
     MISSED = "missed"
     EXCUSED = "excused"
     CANCELLED = "cancelled"
+
+
+# What has run its course; reports/definitions.py says why nothing else is expected.
+EXPECTED: Final = (SlotState.ON_TIME, SlotState.LATE, SlotState.MISSED)
 
 
 def state_of_slot(

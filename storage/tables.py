@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -38,6 +40,7 @@ metadata = MetaData(
 
 # Telegram's ids have up to 52 bits.
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
+_FRACTION: Any = Double().with_variant(REAL(), "sqlite")
 
 
 def _table(name: str, *parts: Any, **options: Any) -> Table:
@@ -476,6 +479,21 @@ sessions = _table(
     Index(None, "staff_id"),
 )
 
+# How another program asks for what a member may read; it has no role and no sites of its own.
+api_tokens = _table(
+    "api_tokens",
+    _id(),
+    Column("staff_id", Integer, ForeignKey("staff.id"), nullable=False),
+    Column("name", Text, nullable=False),  # who uses it
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("made_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("revoked_at", Instant),
+    _to("audit"),
+    Index(None, "staff_id"),
+)
+
 # What of a patient's slots had run its course by an instant, counted; true while the row of `tallied` stands.
 # Triggers take that row away when a slot of the past, the plan or a phase's start changes.
 tallied = _table(
@@ -483,6 +501,8 @@ tallied = _table(
     Column("patient_id", Integer, ForeignKey("patients.id"), primary_key=True),
     Column("until", Instant, nullable=False),
     Column("live_from", Instant),  # when the first slot is due that had not run its course; None where all had
+    Column("week_over_at", Instant),  # when the next week of ratings is over, see `rated_weeks`
+    Column("weeks_from", Instant),  # and when the first slot of all such weeks is due
 )
 
 tallies = _table(
@@ -493,6 +513,20 @@ tallies = _table(
     Column("first_due_at", Instant, nullable=False),
     *(Column(name, Integer, nullable=False) for name in TALLIED),
     _one_of("grouped_by", ("phase", "item", "week")),
+    Index(None, "patient_id"),
+    sqlite_with_rowid=False,
+)
+
+# The weeks of a patient's ratings that were over by then: days with a rating asked for, days rated, and the sum of
+# the days' mean scores.
+rated_weeks = _table(
+    "rated_weeks",
+    Column("item", Text, primary_key=True),
+    Column("week", Integer, primary_key=True),
+    Column("patient_id", Integer, ForeignKey("patients.id"), primary_key=True),
+    Column("asked", Integer, nullable=False),
+    Column("rated", Integer, nullable=False),
+    Column("total", _FRACTION, nullable=False),
     Index(None, "patient_id"),
     sqlite_with_rowid=False,
 )

@@ -1,4 +1,4 @@
-"""Slots that have run their course, counted once, so that adherence of a large trial need not read a million rows.
+"""Slots that have run their course, counted once, so that figures of a large trial need not read a million rows.
 
 A patient's tally counts the slots whose windows had closed at `until`. Nothing changes the state of these but a
 correction, an entry that staff make late, or a move of the plan. Should one of these happen, the database itself
@@ -10,9 +10,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Integer, Select, and_, bindparam, cast, delete, func, insert, literal, or_, select, union_all
+from sqlalchemy import Integer, Select, and_, cast, delete, func, insert, literal, or_, select, union_all
 
-from storage import tables
+from storage import ratings, tables
 from storage.counts import COUNTED, Counts, GroupedBy, counted, order_of, patients_of, slots_by
 from storage.database import Connection
 from storage.tables import TALLIED
@@ -21,59 +21,40 @@ _s, _p, _t, _kept = tables.slots, tables.patients, tables.tallied, tables.tallie
 _GROUPS: Final[tuple[GroupedBy, ...]] = ("phase", "item", "week")
 
 
-_NOW, _UNTIL = bindparam("now", type_=_t.c.until.type), bindparam("until", type_=_t.c.until.type)
-_THESE: Final[Any] = bindparam("patient_ids", expanding=True)
-_TO_TALLY = (
-    select(_p.c.id)
-    .outerjoin(_t, _t.c.patient_id == _p.c.id)
-    .where(
-        or_(
-            _t.c.until.is_(None),
-            and_(_t.c.until < bindparam("older_than", type_=_t.c.until.type), _t.c.live_from <= _NOW),
-        )
-    )
-    .order_by(_p.c.id)
-    .limit(bindparam("limit"))
-)
-_FORGET = [delete(table).where(table.c.patient_id.in_(_THESE)) for table in (_t, _kept)]
-_COLUMNS = ("patient_id", "key", "first_due_at", *TALLIED)
-_LIVE = select(func.min(_s.c.due_at)).where(_s.c.patient_id == _p.c.id, _s.c.closes_at > _UNTIL).scalar_subquery()
-_NOTE = insert(_t).from_select(
-    ["patient_id", "until", "live_from"], select(_p.c.id, _UNTIL, _LIVE).where(_p.c.id.in_(_THESE))
-)
-
-
 async def to_tally(conn: Connection, *, now: datetime, older_than: datetime, limit: int) -> list[int]:
     """Patients without a tally, or with one older than an instant that something has run its course since.
 
     What was not due by `now` cannot have run its course: of most patients in a weekly follow-up nothing is new.
     """
-    rows = await conn.execute(_TO_TALLY, {"now": now, "older_than": older_than, "limit": limit})
-    return [row.id for row in rows]
+    query = (
+        select(_p.c.id)
+        .outerjoin(_t, _t.c.patient_id == _p.c.id)
+        .where(or_(_t.c.until.is_(None), and_(_t.c.until < older_than, _t.c.live_from <= now)))
+        .order_by(_p.c.id)
+        .limit(limit)
+    )
+    return [row.id for row in await conn.execute(query)]
 
 
 async def tally(conn: Connection, patient_ids: Collection[int], *, until: datetime) -> None:
     """Count what had run its course by an instant; groups of which nothing had get a line of noughts."""
-    these = {"patient_ids": list(patient_ids)}
-    for forget in _FORGET:
-        await conn.execute(forget, these)
+    for table in (_t, _kept):
+        await conn.execute(delete(table).where(table.c.patient_id.in_(patient_ids)))
+    columns = ("patient_id", "key", "first_due_at", *TALLIED)
     for by in _GROUPS:
-        await conn.execute(_count_by(conn, by), {**these, "until": until})
-    await conn.execute(_NOTE, {**these, "until": until})
-
-
-_COUNTS: Final[dict[tuple[str, GroupedBy], Any]] = {}
-
-
-def _count_by(conn: Connection, by: GroupedBy) -> Any:
-    """The statement that counts, written down once: to do so takes longer than to execute it."""
-    key = (conn.dialect.name, by)
-    if key not in _COUNTS:
-        slot = slots_by(conn, by, _UNTIL, settled=True).where(_s.c.patient_id.in_(_THESE))
+        slot = slots_by(conn, by, until, settled=True).where(_s.c.patient_id.in_(patient_ids))
         groups = counted(slot, "patient_id").subquery()
-        values = select(literal(by), *(groups.c[name] for name in _COLUMNS))
-        _COUNTS[key] = insert(_kept).from_select(["grouped_by", *_COLUMNS], values)
-    return _COUNTS[key]
+        values = select(literal(by), *(groups.c[name] for name in columns))
+        await conn.execute(insert(_kept).from_select(["grouped_by", *columns], values))
+    live = select(func.min(_s.c.due_at)).where(_s.c.patient_id == _p.c.id, _s.c.closes_at > until)
+    weeks = await ratings.tally(conn, patient_ids, until=until)
+    lines = (
+        select(_p.c.id, literal(until, _t.c.until.type), live.scalar_subquery(), weeks.c.over_at, weeks.c.since)
+        .outerjoin(weeks, weeks.c.patient_id == _p.c.id)
+        .where(_p.c.id.in_(patient_ids))
+    )
+    kept = ("patient_id", "until", "live_from", "week_over_at", "weeks_from")
+    await conn.execute(insert(_t).from_select(kept, lines))
 
 
 async def tallied_counts(

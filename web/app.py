@@ -18,7 +18,8 @@ from starlette.types import ASGIApp
 
 from diary import Database
 from reports.health import complaints, health_of
-from web import acts, exports, figures, grid, patient, patients, team, today, trail, visits
+from web import acts, exports, figures, grid, patient, patients, progress, team, today, tokens, trail, visits
+from web.api import Api
 from web.asked import plain_page
 from web.guard import Guard
 from web.pages import Door, Page
@@ -35,9 +36,11 @@ PAGES: Final[tuple[Page, ...]] = (
     *acts.PAGES,
     *visits.PAGES,
     *figures.PAGES,
+    *progress.PAGES,
     *trail.PAGES,
     *exports.PAGES,
     *team.PAGES,
+    *tokens.PAGES,
 )
 _KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 # Browsers ask again at each start of Daybook's new version, by the tag.
@@ -81,6 +84,7 @@ def web_app(
     app = Starlette(
         routes=[
             Route("/healthz", healthz),
+            *Api(db, clock, door.sessions).routes(),
             Route("/static/{name}", _static),
             *SigningIn(door).routes(),
             *door.routes(PAGES),

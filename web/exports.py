@@ -16,6 +16,7 @@ from diary.exports import note_export
 from diary.roles import Act
 from diary.team import sites_of
 from reports.export import export_bundle
+from reports.formats.choice import at_hand, checked
 from web.asked import Asked
 from web.guard import TooOften
 from web.pages import Page
@@ -27,7 +28,9 @@ _NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
 async def _show(asked: Asked) -> Response:
     sites = await sites_of(asked.db, asked.scope)
-    return asked.page("exports.html", sites=sites, everywhere=asked.scope is None)
+    return asked.page(
+        "exports.html", sites=sites, everywhere=asked.scope is None, formats=at_hand(), wanted=("csv", "xlsx")
+    )
 
 
 async def _make(asked: Asked) -> Response:
@@ -36,6 +39,8 @@ async def _make(asked: Asked) -> Response:
             "problem.html", status=HTTPStatus.TOO_MANY_REQUESTS, problem=asked.words("export.too-often"), fields=()
         )
     site = asked.typed("site") or None
+    formats = sorted(asked.ticked("format")) or ["csv"]
+    checked(formats)
     await note_export(asked.db, site=site, actor=asked.actor, now=asked.now)
     folder = Path(tempfile.mkdtemp(prefix="daybook-export-"))
     try:
@@ -43,7 +48,7 @@ async def _make(asked: Asked) -> Response:
         await export_bundle(
             asked.db,
             folder / name,
-            formats=("csv",),
+            formats=formats,
             site=site,
             now=asked.now,
             free_text=asked.may(Act.SEE_PATIENTS),
@@ -62,8 +67,9 @@ async def _make(asked: Asked) -> Response:
 
 def _pack(folder: Path, into: Path) -> None:
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for file in sorted(folder.iterdir()):
-            entry = zipfile.ZipInfo(f"{folder.name}/{file.name}", date_time=_NO_TIME)
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = file.relative_to(folder.parent).as_posix()
+            entry = zipfile.ZipInfo(name, date_time=_NO_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             with file.open("rb") as source, bundle.open(entry, "w") as target:
                 shutil.copyfileobj(source, target)

@@ -21,6 +21,7 @@ from diary.signing_in import Session, mark_session, session_of
 from protocol.errors import ConflictError, DaybookError, NotAllowedError, UnknownCodeError
 from web.asked import Asked, plain_page
 from web.guard import comes_from_here, csrf_of, form_of, is_csrf
+from web.marking import Marking
 from web.refusals import said
 from web.words import Words, languages, words_in
 
@@ -60,7 +61,7 @@ class Door:
     clock: Callable[[], datetime]
     sessions: Callable[[], datetime]
     pages_url: str | None
-    marking: set[int] = field(default_factory=set)  # sessions whose use is being noted
+    marking: Marking = field(default_factory=lambda: Marking("session_not_marked"))
 
     @property
     def https(self) -> bool:
@@ -146,23 +147,15 @@ class Door:
         return answer
 
     def _marked(self, answered: Response, session: Session) -> Response:
-        """Note the session's use when the answer is out: a page that is only read waits for nobody who writes."""
+        """Note the session's use when the answer is out."""
         tasks = [answered.background, BackgroundTask(self._mark, session.session_id)]
         answered.background = BackgroundTasks([task for task in tasks if task is not None])
         return answered
 
     async def _mark(self, session_id: int) -> None:
-        if session_id in self.marking:
-            return
-        self.marking.add(session_id)
-        try:
-            await mark_session(self.db, session_id=session_id, now=self.sessions())
-        except Exception as error:
-            if not may_pass(error):
-                raise
-            log.warning("session_not_marked", error=type(error).__name__)
-        finally:
-            self.marking.discard(session_id)
+        await self.marking.note(
+            session_id, lambda: mark_session(self.db, session_id=session_id, now=self.sessions())
+        )
 
     async def problem(self, request: Request, key: str, status: HTTPStatus) -> Response:
         """A page that says what went wrong, in the frame of the pages for whoever is signed in."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from markupsafe import Markup
 from starlette.responses import Response
 
 from diary import PatientStatus
@@ -12,14 +11,16 @@ from diary.enrolment import invite_patient
 from diary.roles import Act
 from protocol.calendar import zone_of
 from reports.doses import doses_of
-from reports.record import Line, Record, pain_series, record
-from reports.svg import PainLabels, pain_svg
+from reports.history import history_picture
+from reports.record import Line, Record, pain_series, record, whole_history
+from reports.sheet import DESK
 from reports.trail import told
-from reports.visits import VisitLine, counted, visits_of
+from reports.visits import VisitLine, clinic_days, counted, visits_of
 from web.asked import Asked
 from web.forms import Form, Shown, needed
 from web.invites import invite_page
 from web.pages import Page
+from web.pictures import as_file, drawn
 from web.refusals import NotUnderstoodError
 from web.trail import in_words
 from web.visits import low_value
@@ -32,12 +33,7 @@ async def _shown(asked: Asked) -> Shown:
     code = asked.request.path_params["code"]
     found = await record(asked.db, code, asked.scope, asked.now)
     visits = await visits_of(asked.db, code, asked.scope, asked.now)
-    labels = PainLabels(
-        title=asked.words("chart.title", code=code),
-        description=asked.words("chart.description"),
-        today=asked.words("room.today"),
-    )
-    chart = pain_svg(found, visits=visits, labels=labels, language=asked.words.language)
+    whole = whole_history(found, clinic_days(visits))
     return {
         "record": found,
         "code": code,
@@ -52,7 +48,7 @@ async def _shown(asked: Asked) -> Shown:
         "left_because": _left_because(asked, found, visits),
         "counted": await counted(asked.db, code, asked.scope, asked.now),
         "comments": await comments_of(asked.db, code, asked.scope),
-        "chart": Markup(chart),  # noqa: S704 - made by us, with everything from outside escaped
+        "chart": drawn(history_picture(whole, asked.words.language, width=DESK)),
     }
 
 
@@ -96,7 +92,19 @@ async def _invite(asked: Asked) -> Response:
     )
 
 
+async def _history_file(asked: Asked) -> Response:
+    """The picture of the page, to be kept or shown elsewhere."""
+    code = asked.request.path_params["code"]
+    found = await record(asked.db, code, asked.scope, asked.now)
+    days = clinic_days(await visits_of(asked.db, code, asked.scope, asked.now))
+    whole = whole_history(found, days)
+    return await as_file(
+        lambda: history_picture(whole, asked.words.language, width=DESK), f"history-{found.patient.code}"
+    )
+
+
 PAGES: Final = (
     Form(_AT, Act.COMMENT, "patient.html", _shown, _comment, sees=Act.SEE_PATIENTS).page(),
+    Page(f"{_AT}/history.png", Act.SEE_PATIENTS, _history_file),
     Page(f"{_AT}/invite", Act.INVITE, post=_invite),
 )

@@ -52,7 +52,7 @@ def simulate(
     `told` hears now and then how far it is; another list than the seed's own is handed in with `kits`.
     """
     formats = checked(["csv", *formats])  # before half a year is lived through for nothing
-    with whole_or_nothing(out, "The simulation") as folder:
+    with whole_or_nothing(out) as folder:
         # Two loops: in the first time stands still; the second one waits for threads and the disk like any other.
         with asyncio.Runner(loop_factory=StillLoop) as still:
             trial = still.run(_lived(folder, wanted, kits or allocation(wanted), told))

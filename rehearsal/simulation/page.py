@@ -6,7 +6,7 @@ from typing import Final
 
 from rehearsal.simulation.load import Load, Span
 from rehearsal.simulation.results import Results
-from reports.paper import Section
+from reports.paper import as_html
 
 _WIDTH, _HEIGHT, _LEFT, _FOOT, _TOP = 900.0, 220.0, 44.0, 24.0, 12.0
 _PATIENTS, _TEAM, _CHANGES = "#0b6e8f", "#c2571a", "#b7c6cf"
@@ -36,7 +36,7 @@ dt { color: #57606a } dd { margin: 0 }
 th, td { text-align: start; padding: .28rem 1rem .28rem 0; vertical-align: top }
 thead th { border-bottom: 1px solid #1b1f24; font-weight: 600 } tbody th { font-weight: 400 }
 tbody tr + tr { border-top: 1px solid #e3e8ec } td { white-space: nowrap }
-svg { max-width: 100%; height: auto; display: block; margin-top: .6rem }
+svg, img { max-width: 100%; height: auto; display: block; margin-top: .6rem }
 .scroll > svg { min-width: 40rem } figure { margin: 1.5rem 0 }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; font-size: .9rem; color: #57606a }
 .legend i { display: inline-block; width: .8em; height: .8em; margin-inline-end: .4em }
@@ -53,11 +53,10 @@ def as_page(told: Results) -> str:
         f"<dl>{facts}</dl>",
         _verdict(told),
         *_loads(told.load),
-        *map(_table, told.diary),
+        as_html(told.diary, {}),
         f"<h2>The trial's tables</h2><p class='quiet'>{_ANALYSED}</p>",
         f"<p>{escape(told.missing)}</p>" if told.missing else "",
-        f"<figure>{told.course}</figure>" if told.course else "",
-        *map(_table, told.trial),
+        as_html(told.trial, told.drawings),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
@@ -128,15 +127,3 @@ def _bars(spans: Sequence[tuple[str, Span]], title: str) -> str:
         if label:
             parts.append(f'<text x="{x + wide / 2:.1f}" y="{_HEIGHT - 6:g}" text-anchor="middle">{label}</text>')
     return f'<div class="scroll" tabindex="0">{"".join(parts)}</svg></div>'
-
-
-def _table(section: Section) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in section.head)
-    rows = "\n".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
-        for row in section.rows
-    )
-    return (
-        f'<h2>{escape(section.title)}</h2>\n<p class="quiet">{escape(section.note)}</p>\n<div class="scroll" '
-        f'tabindex="0"><table><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>'
-    )

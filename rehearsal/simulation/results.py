@@ -1,7 +1,7 @@
 """What a simulation came to, as tables and figures for its page: read from the database and the export it left."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from rehearsal.simulation.load import Load
 from rehearsal.simulation.temperament import TEMPERAMENTS
 from rehearsal.simulation.trial import Trial
 from reports.adherence import By, adherence
-from reports.analysis import joined, pain_of, sections
+from reports.analysis import followed, joined, named
 from reports.course import course_of, saved
 from reports.definitions import Figures, Share
-from reports.exported import Exported
-from reports.paper import Section, count, per_cent
+from reports.exported import Exported, Row
+from reports.findings import sections
+from reports.paper import Cell, Section
 from reports.randomisation import read_allocation
 
 
@@ -33,7 +34,7 @@ class Results:
     load: Load
     diary: Sequence[Section]
     trial: Sequence[Section]
-    course: str  # SVG
+    drawings: Mapping[str, bytes]  # SVG, by the title of the table each belongs to
     missing: str  # why there are no tables of the trial
 
 
@@ -42,7 +43,7 @@ async def results(
 ) -> Results:
     """Read all of it."""
     protocol, read = trial.wanted.protocol.protocol, Exported.open(export)
-    tables, course, missing = _analysed(read, allocation, protocol)
+    tables, drawings, missing = _analysed(read, allocation, protocol)
     return Results(
         title=protocol.trial.title,
         about=_about(trial, protocol),
@@ -58,7 +59,7 @@ async def results(
             _busy(load),
         ],
         trial=tables,
-        course=course,
+        drawings=drawings,
         missing=missing,
     )
 
@@ -79,14 +80,14 @@ def _about(trial: Trial, protocol: Protocol) -> list[tuple[str, str]]:
 async def _by_temperament(db: Database, trial: Trial) -> Section:
     rows = {str(row.key["patient"]): row.figures for row in await adherence(db, now=trial.cast.ends, by=By.PATIENT)}
     names = {one.name: one for one in TEMPERAMENTS}
-    shown = []
+    shown: list[tuple[Cell, ...]] = []
     for name in names:
         theirs = [one for code, one in sorted(trial.patients.items()) if one.who.temperament.name == name]
         figures = sum((rows.get(one.code, Figures()) for one in theirs), start=Figures())
         agreed = sum(one.takes_part for one in theirs)
         left = sum(one.pages.left_at is not None for one in theirs)
         if theirs:
-            shown.append((name, str(len(theirs)), str(agreed), str(left), *_cells(figures)))
+            shown.append((name, len(theirs), agreed, left, *_cells(figures)))
     return Section(
         "Adherence by temperament",
         "Answered on time or late, of all that has run its course. Temperaments are the simulator's; the diary "
@@ -99,21 +100,20 @@ async def _by_temperament(db: Database, trial: Trial) -> Section:
 _HEAD = ("Answered / expected", "On time", "Late", "Missed", "Excused")
 
 
-def _cells(figures: Figures) -> tuple[str, ...]:
-    answered = per_cent(Share(figures.answered, figures.expected))
-    return (answered, str(figures.on_time), str(figures.late), str(figures.missed), str(figures.excused))
+def _cells(figures: Figures) -> tuple[Cell, ...]:
+    answered = Share(figures.answered, figures.expected)
+    return (answered, figures.on_time, figures.late, figures.missed, figures.excused)
 
 
 async def _by(db: Database, trial: Trial, by: By, title: str) -> Section:
     rows = await adherence(db, now=trial.cast.ends, by=by)
-    said = [per_cent(row.figures.said) if row.figures.doses else "-" for row in rows]
     return Section(
         title,
         "Said: doses said to be taken, of the doses expected.",
         (by.value.capitalize(), *_HEAD, "Said"),
         [
-            (str(row.key[by.value]), *_cells(row.figures), doses)
-            for row, doses in zip(rows, said, strict=True)
+            (str(row.key[by.value]), *_cells(row.figures), row.figures.said if row.figures.doses else None)
+            for row in rows
             if row.figures.expected or row.figures.excused
         ],
     )
@@ -130,7 +130,7 @@ def _flow(read: Exported) -> Section:
         "How patients flow through the trial",
         "As CONSORT 2025 asks, without arms: the diary knows none.",
         ("Step", "Patients"),
-        [(f"{step} {of}".strip(), count(part, whole)) for (step, of), (part, whole) in steps.items()],
+        [(f"{step} {of}".strip(), Share(part, whole)) for (step, of), (part, whole) in steps.items()],
     )
 
 
@@ -139,31 +139,27 @@ def _alerts(read: Exported) -> Section:
     rules = Counter(row["rule"] for row in rows)
     return Section(
         "What the team was called for",
-        "Seen and done: median hours from the call; those nobody has dealt with by the end are open.",
-        ("Rule", "Alerts", "Patients", "Seen after", "Done after", "Open"),
+        "Seen and done: median minutes from the call; those nobody has dealt with by the end are open.",
+        ("Rule", "Alerts", "Patients", "Seen after, min", "Done after, min", "Open"),
         [
-            (rule, str(times), *_handled([row for row in rows if row["rule"] == rule]))
+            (rule, times, *_handled([row for row in rows if row["rule"] == rule]))
             for rule, times in rules.most_common()
         ],
     )
 
 
-def _handled(rows: list[dict[str, str]]) -> tuple[str, ...]:
+def _handled(rows: Sequence[Row]) -> tuple[Cell, ...]:
     patients = len({row["subject"] for row in rows})
-    seen, done = _hours(rows, "seen_utc"), _hours(rows, "done_utc")
-    return (str(patients), _middle(seen), _middle(done), str(len(rows) - len(done)))
+    still_open = sum(not row["done_utc"] for row in rows)
+    return (patients, _minutes(rows, "seen_utc"), _minutes(rows, "done_utc"), still_open)
 
 
-def _hours(rows: Iterable[dict[str, str]], until: str) -> list[float]:
-    return [
-        (datetime.fromisoformat(row[until]) - datetime.fromisoformat(row["raised_utc"])).total_seconds() / 3600
-        for row in rows
-        if row[until]
+def _minutes(rows: Iterable[Row], until: str) -> int | None:
+    """The median time from the call."""
+    waits = [
+        datetime.fromisoformat(row[until]) - datetime.fromisoformat(row["raised_utc"]) for row in rows if row[until]
     ]
-
-
-def _middle(hours: list[float]) -> str:
-    return f"{median(hours):.1f} h" if hours else "-"
+    return round(median(wait.total_seconds() for wait in waits) / 60) if waits else None
 
 
 def _busy(load: Load) -> Section:
@@ -178,20 +174,15 @@ def _busy(load: Load) -> Section:
         "Messages and changes of messages, as Telegram's limits count them (about 30 a second to one bot), before "
         "the pacer spreads them: what falls due in one second goes out in a few.",
         ("", "When", "To patients", "To the team", "Changes", "From patients"),
-        [
-            (name, when, f"{one.to_patients:,}", f"{one.to_staff:,}", f"{one.changes:,}", f"{one.from_patients:,}")
-            for name, when, one in rows
-        ],
+        [(name, when, one.to_patients, one.to_staff, one.changes, one.from_patients) for name, when, one in rows],
     )
 
 
-def _analysed(read: Exported, allocation: Path, protocol: Protocol) -> tuple[list[Section], str, str]:
-    """The tables and the figure that `daybook analyse` makes of the export and the list; or why there are none."""
+def _analysed(read: Exported, allocation: Path, protocol: Protocol) -> tuple[list[Section], dict[str, bytes], str]:
+    """The tables and figures that `daybook analyse` makes of the export and the list; or why there are none."""
     try:
         trial = joined(read, read_allocation(allocation))
-        found = sections(read, trial)
-        pain = pain_of(protocol)
-        drawn = saved(course_of(trial, pain), "svg").decode() if pain is not None else ""
     except DaybookError as error:
-        return [], "", str(error)
-    return found, drawn[drawn.index("<svg") :] if drawn else "", ""
+        return [], {}, str(error)
+    drawn = {named(one): saved(course_of(trial, one), "svg") for one in followed(protocol)}
+    return sections(read, trial), drawn, ""

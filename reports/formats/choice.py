@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final, cast
 
 from protocol.errors import DaybookError, WrongCallError
@@ -26,6 +27,9 @@ _KINDS: Final = {
     "stata": _Kind("labelled", "Stata", ("pyreadstat", "polars")),
     "spss": _Kind("labelled", "Spss", ("pyreadstat", "polars")),
     "xpt": _Kind("labelled", "Xpt", ("pyreadstat", "polars")),
+    "odm": _Kind("odm", "Odm"),
+    "dataset-json": _Kind("dataset_json", "DatasetJson"),
+    "fhir": _Kind("fhir", "Fhir"),
 }
 FORMATS: Final = tuple(_KINDS)
 
@@ -38,6 +42,11 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         _require(name)
     return tuple(name for name in FORMATS if name in names)
+
+
+def at_hand() -> tuple[str, ...]:
+    """The formats whose libraries are installed here; none of them is loaded for it."""
+    return tuple(name for name, kind in _KINDS.items() if all(find_spec(library) for library in kind.needs))
 
 
 def opened(names: Sequence[str], bundle: Bundle, about: About) -> list[Format]:

@@ -6,6 +6,7 @@ TEXT1, TEXT2, ...), as in SDTM's CO domain.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ _LABEL: Final = 40
 _BYTES: Final = 200
 
 
-class _Labelled:
+class _Labelled(ABC):
     """A file for each table in a folder of the format's own."""
 
     folder: str
@@ -51,7 +52,7 @@ class _Labelled:
         self._write(table, frame, path)
         _tell_the_cut_off(path, self._about.cut_off)
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - a table is written when it ends, whatever the format
         """Nothing is left to write."""
 
     def _file_name(self, table: Table) -> str:
@@ -82,8 +83,9 @@ class _Labelled:
         numbers = {code: number for number, code in enumerate(column.codes, start=1)}
         return pl.Series([None if cell is None else numbers[cell] for cell in cells], dtype=pl.Float64)
 
+    @abstractmethod
     def _write(self, table: Table, frame: Any, path: Path) -> None:
-        raise NotImplementedError
+        """Write the whole table."""
 
 
 def _value_labels(table: Table) -> dict[str, dict[int | float, str]]:

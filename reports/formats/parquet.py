@@ -13,9 +13,8 @@ from reports.tables import Table
 class Parquet:
     """A file for each table in the folder parquet/."""
 
-    def __init__(self, bundle: Bundle, about: About) -> None:
+    def __init__(self, bundle: Bundle, _about: About) -> None:
         self._bundle = bundle
-        self._about = about
 
     @contextmanager
     def taking(self, table: Table) -> Iterator[Add]:

@@ -1,9 +1,9 @@
 """What every format of the export is to the rest: something that takes tables, a few lines at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Protocol, TypeAlias
 
 from protocol import model
@@ -16,11 +16,17 @@ Add: TypeAlias = Callable[[list[Cells]], None]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an export is of: the protocol, the site (None: all) and the instant it is as of."""
+    """What an export is of: the protocol, the site (None: all) and the instant it is as of.
+
+    `protocol` is the newest version, `earlier` are those that other patients follow, newest first; `phase_starts`
+    is the first day of each phase by subject.
+    """
 
     protocol: model.Protocol
     site: str | None
     cut_off: datetime
+    earlier: tuple[model.Protocol, ...] = ()
+    phase_starts: Mapping[str, Mapping[str, date]] = field(default_factory=dict)
 
     @property
     def cut_off_text(self) -> str:

@@ -63,13 +63,22 @@ class Workbook:
                     if cell is not None:
                         write(line, place, cell)
 
-        yield add
+        try:
+            yield add
+        except BaseException:
+            self._give_up()
+            raise
         if table.columns:
             sheet.autofilter(0, 0, line, len(table.columns) - 1)
 
     def finish(self) -> None:
         """Put the workbook together."""
         self._book.close()
+
+    def _give_up(self) -> None:
+        """Close the lines kept on disk until the workbook is put together, which it will not be."""
+        for sheet in self._book.worksheets():
+            sheet.row_data_fh.close()
 
     def _begin(self, sheet: "Worksheet", table: Table) -> None:
         sheet.freeze_panes(1, 0)

@@ -159,7 +159,7 @@ FAMILIES = {
     "entry.kind.{}": set(ENTRY_KINDS),
     "answer.{}": set(ANSWERS) - {"score"},  # a score is its own word
     "staff.reachable.{}": set(REACHABLE) - {"yes"},
-    "way-in.{}": {"link", "reset"},
+    "way-in.{}": {"link", "reset", "token"},
     "today.line.{}": set(looking_back._LINES.values()),
 }
 

@@ -1,11 +1,13 @@
 import json
 import logging
+import secrets
 
 import pytest
 import structlog
 
 from cli.logs import Redaction, configure_logging
 from cli.settings import load_settings
+from diary.tokens import PREFIX
 from tests.cli.conftest import Shell
 
 TOKEN = "7000000001:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
@@ -56,6 +58,11 @@ def test_libraries_stay_quiet_even_at_debug(empty: Shell, monkeypatch, library):
     logged(empty, monkeypatch, "console")
     logging.getLogger(library).info("INSERT INTO notes VALUES ('my back hurts')")
     assert empty.capture.readouterr().err == ""
+
+
+def test_a_token_of_a_program_is_hidden_too():
+    token = PREFIX + secrets.token_urlsafe(32)
+    assert Redaction(()).redacted(f"asked with Bearer {token}, in vain") == "asked with Bearer [hidden], in vain"
 
 
 def test_an_encoded_token_is_hidden_too():

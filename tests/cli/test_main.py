@@ -42,6 +42,7 @@ def test_every_command_that_reads_answers_json_if_asked():
         "staff readmit",
         "patient stop-use",
         "staff reset",
+        "staff revoke-token",
         "protocol schema",
         "randomise",  # it makes a CSV file
     )

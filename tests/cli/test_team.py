@@ -1,9 +1,10 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from diary.joining import join
 from diary.signing_in import LINK_LASTS, sign_in, take_link, ticket_of
+from diary.tokens import holder_of
 from protocol.errors import InviteError, SignInError
 from tests.cast import BOT, NOUR_CHAT
 from tests.cli.conftest import Shell
@@ -104,6 +105,51 @@ def test_a_member_changes_role_and_site_and_comes_back(shell: Shell):
     assert "daybook staff invite nour" in shell("staff", "readmit", "nour", "--reason", "back").out
     assert shell("staff", "list", "--json").json[0]["disabled_at"] is None
     assert shell("staff", "invite", "nour").code == 0
+
+
+def test_a_token_is_shown_once_then_listed_and_revoked(shell: Shell):
+    assert shell("staff", "tokens").out.startswith("There is no token yet")
+    shell(*NOUR)
+    row = shell("staff", "token", "NOUR", "--name", "statistics server", "--json").json
+    assert set(row) == {"code", "name", "token", "expires_at"}
+    assert (row["code"], datetime.fromisoformat(row["expires_at"]) - shell.now) == ("nour", timedelta(days=90))
+    said = shell("staff", "token", "nour", "--name", "backup", "--days", "7").out
+    assert "daybook_" in said
+    assert "shown this once" in said
+    shell("staff", "token", "nour", "--name", "backup").refuses("revoke it first")
+    listed = shell("staff", "tokens").out
+    assert row["token"] not in listed
+    assert "statistics server" in listed
+    assert "never" in listed
+    assert "no longer works" in shell("staff", "revoke-token", "Nour", "--name", "backup", "--reason", "gone").out
+    rows = shell("staff", "tokens", "nour", "--json").json
+    assert [(one["name"], one["revoked_at"] is None) for one in rows] == [
+        ("backup", False), ("statistics server", True),
+    ]  # fmt: skip
+    assert "revoked" in shell("staff", "tokens", "nour").out
+
+    async def use(stage):
+        assert await holder_of(stage.db, token=row["token"], now=shell.now)
+
+    shell.behind(use)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["token", "nobody", "--name", "x"], 1, "daybook staff list"),
+        (["token", "nour"], 2, "--name"),
+        (["token", "nour", "--name", " "], 2, "--name"),
+        (["token", "nour", "--name", "x", "--days", "366"], 2, "365"),
+        (["token", "nour", "--name", "x", "--days", "x"], 2, "--days"),
+        (["tokens", "nobody"], 1, "daybook staff list"),
+        (["revoke-token", "nour", "--name", "x"], 1, "daybook staff tokens"),
+        (["revoke-token", "nobody", "--name", "x"], 1, "daybook staff list"),
+    ],
+)
+def test_what_cannot_be_done_with_tokens_is_refused(shell: Shell, arguments, code, word):
+    shell(*NOUR)
+    shell("staff", *arguments).refuses(word, code=code)
 
 
 @pytest.mark.parametrize(

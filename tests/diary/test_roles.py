@@ -37,6 +37,7 @@ from diary.team import (
     readmit_staff,
     sites_of,
 )
+from diary.tokens import list_tokens, make_token, revoke_token
 from diary.visits import record_visit
 from protocol.errors import (
     AlreadyThereError,
@@ -100,6 +101,9 @@ def verbs(patient, actor):
         reset_passphrase: (Act.MANAGE_TEAM, {"reason": "r", **nour}),
         make_link: (Act.MANAGE_TEAM, {"staff_id": 2, **by}),
         id_of_staff: (Act.MANAGE_TEAM, {"code": "nour", "actor": actor}),
+        make_token: (Act.MANAGE_TEAM, {"name": "statistics server", "days": 90, **nour}),
+        list_tokens: (Act.MANAGE_TEAM, {"code": "nour", "actor": actor}),
+        revoke_token: (Act.MANAGE_TEAM, {"token_id": 1, "reason": "r", **nour}),
     }  # fmt: skip
 
 

@@ -11,6 +11,21 @@ from protocol.model import Protocol
 from protocol.values import format_duration, format_wall, parse_duration, parse_wall
 
 GOOD = load_protocol("postop-week").text
+TWO_SCARS = """
+[[measure]]
+id = "scar"
+code = "SCAR"
+name = { en = "Scar", ar = "الندبة" }
+range = [0, 5]
+
+[[measure]]
+id = "new-scar"
+code = "SCAR"
+name = { en = "New scar", ar = "الندبة الجديدة" }
+range = [0, 5]
+
+[[measure]]
+"""
 
 
 def findings(text):
@@ -107,6 +122,16 @@ def _pairs(visits):
             "patient_may_choose: only an item with one time in at can be moved",
         ),
         ('id = "tablet"', 'id = "Tablet 1"', "phase[1].item[2].id: string should match pattern"),
+        ('id = "wound"', 'id = "wound"\ncode = "WOUNDSCORE"', "measure[1].code: string should match pattern"),
+        ('id = "wound"', 'id = "wound"\ndomain = "AE"', "measure[1].domain: input should be 'DA', 'FT'"),
+        ('kind = "rating"', 'kind = "rating"\n  given = "self"', "given: only a dose is given; take it out"),
+        ('loinc = "72514-3"', 'loinc = "72514-4"', "72514-4 is no code of LOINC: its last digit does not check"),
+        ('loinc = "72514-3"', 'loinc = "pain"', "loinc: "),
+        (
+            'kind = "dose"',
+            'kind = "dose"\n  loinc = "72514-3"',
+            "loinc: only a rating has a code of LOINC; take it out",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_key_and_its_mend(old, new, finding):
@@ -122,6 +147,11 @@ def test_what_cannot_be_read_is_named_with_its_key_and_its_mend(old, new, findin
             'id = "not-needed"',
             'id = "unneeded"',
             "phase.week.item.tablet.skip_reasons: not-needed has no [[reason]]; add one with its words",
+        ),
+        (
+            "[[measure]]",
+            TWO_SCARS,
+            "measure.new-scar.code: SCAR is the code of measure scar already; give each its own",
         ),
         (
             'measures = ["wound"]',
@@ -247,6 +277,15 @@ def test_one_item_is_one_kind_and_one_choice_in_all_phases():
     )
 
 
+def test_an_item_has_one_code_in_all_phases_and_nobody_else_has_it():
+    coded = SECOND_PHASE.replace("kind =", 'code = "%s"\n  kind =')
+    text = GOOD.replace('id = "tablet"', 'id = "tablet"\n  code = "NIGHT"').replace("[[visit]]", coded)
+    assert read_protocol("two.toml", text % ("NIGHT", "dose", "19:00")).protocol.days == 14
+    assert findings(text % ("DAY", "dose", "19:00")) == (
+        "phase.more.item.tablet.code: another phase has NIGHT for item tablet; write the same",
+    )
+
+
 def test_every_finding_is_told_at_once():
     text = changed('late = "4h"', 'late = "7h"').replace("day = 7", "day = 70")
     assert len(findings(text)) == 2
@@ -292,6 +331,9 @@ def test_the_json_schema_names_every_key_and_refuses_others():
     item = schema["$defs"]["Item"]
     assert item["additionalProperties"] is False
     assert item["properties"]["on_time"]["pattern"]
+    assert item["properties"]["given"]["enum"] == ["clinic", "self"]
+    assert schema["$defs"]["Measure"]["properties"]["domain"]["enum"] == ["DA", "FT", "LB", "MK", "NV", "QS", "VS"]
+    assert "code" in item["properties"]
     assert json.dumps(schema)
 
 

@@ -1,25 +1,27 @@
-"""The trial's tables: from a small list worked by hand, and from values with the published means."""
+"""The trial's tables from an export and a small list, worked by hand; and lists that are refused."""
 
 import json
-from datetime import date, timedelta
-from statistics import NormalDist, fmean, stdev
+from datetime import timedelta
 
 import pytest
+from scipy import stats
 
 from diary import SYSTEM, PatientStatus
-from diary.enrolment import change_status
+from diary.enrolment import change_status, stop_use
+from diary.protocols import adopt_protocol
 from diary.visits import record_visit
-from protocol.errors import DaybookError
-from protocol.load import load_protocol
-from reports import analysis
-from reports.analysis import Trial, joined, sections
-from reports.course import course_of, saved
+from protocol.errors import DaybookError, WrongCallError
+from protocol.load import load_protocol, read_protocol
+from reports.analysis import joined
+from reports.comparison import Difference, Mean
+from reports.definitions import Share
 from reports.export import export_bundle
 from reports.exported import Exported
-from reports.paper import as_csv, as_page, as_text
+from reports.findings import sections
 from reports.randomisation import Allocation
-from tests.cast import START, Stage, cairo
+from tests.cast import START, T0, Stage, cairo
 from tests.reports.diary_of import TAKEN, not_taken, say, scored
+from tests.reports.paper_of import near, row
 
 PROTOCOL = load_protocol("magnesium-clbp").protocol
 LATE = cairo("2027-06-15 12:00")
@@ -28,12 +30,13 @@ PAIN = {
     "P-001": ("A", 7, 7), "P-002": ("A", 8, 8), "P-003": ("A", 6, 6),
     "P-004": ("B", 8, 5), "P-005": ("B", 8, 4), "P-006": ("B", 6, 3),
 }  # fmt: skip
-ARMS = {code: arm for code, (arm, _, _) in PAIN.items()}
+ARMS = {code: arm for code, (arm, _, _) in PAIN.items()} | {"P-007": "B"}
+AFTER = "Month 6"
 
 
 @pytest.fixture
-async def small(stage: Stage, tmp_path):
-    """Six patients with two visits each, one more who left early, exported."""
+async def lived(stage: Stage):
+    """Six patients with two visits each, one more who left early, one who never agreed."""
     nour = await stage.actor()
     for number, (code, (_, before, after)) in enumerate(PAIN.items()):
         await stage.joined(code, chat=1_001 + number)
@@ -48,95 +51,185 @@ async def small(stage: Stage, tmp_path):
         stage.db, patient_id=gone.id, status=PatientStatus.WITHDRAWN, actor=SYSTEM, reason="moved",
         now=cairo("2026-11-26 08:00"),
     )  # fmt: skip
-    await export_bundle(stage.db, tmp_path / "export", formats=["csv"], now=LATE)
-    return tmp_path / "export"
+    await stage.add("P-008")
+    return stage
 
 
-async def visit(stage, nour, code, name, day, **measured):
-    now = cairo(f"{day} 12:00")
-    await record_visit(
-        stage.db, code=code, visit=name, held_on=day, measured=measured, supersedes=None, reason=None, actor=nour,
-        now=now, meant=("below", "before", "early", "late", "missing", "far", "low"),
+@pytest.fixture
+async def small(lived: Stage, tmp_path):
+    """What is exported of them."""
+    return await exported(lived, tmp_path / "export")
+
+
+async def exported(stage, folder, now=LATE):
+    await export_bundle(stage.db, folder, formats=["csv"], now=now)
+    return folder
+
+
+async def visit(stage, nour, code, name, day, *, corrects=None, **measured):
+    saved = await record_visit(
+        stage.db, code=code, visit=name, held_on=day, measured=measured, supersedes=corrects,
+        reason="slip" if corrects else None, actor=nour, now=cairo(f"{day} 12:00"), meant=("below", "nearer"),
     )  # fmt: skip
+    assert saved.id is not None
+    return saved.id
 
 
-def tables(folder, arms=None):
+def tables(folder, arms=None, **named):
     export = Exported.open(folder)
-    found = sections(export, joined(export, Allocation({**ARMS, "P-007": "B"} if arms is None else arms, 3)))
+    found = sections(export, joined(export, Allocation(ARMS if arms is None else arms, 3), **named))
     return {section.title: section for section in found}
-
-
-def row(section, *begins):
-    [found] = [line for line in section.rows if line[: len(begins)] == begins]
-    return dict(zip(section.head, found, strict=True))
 
 
 async def test_pain_at_six_months_is_what_it_is_by_hand(small):
     pain = tables(small)["Pain, NRS"]
-    # A 7, 8, 6; B 5, 4, 3. Welch: -3 (-5.3 to -0.7), p 0.021 (tests/reports/test_comparison.py has the sums).
-    found = row(pain, "Month 6")
-    assert found["A: mean (SD), n"] == "7.0 (1.0), 3"
-    assert found["B: mean (SD), n"] == "4.0 (1.0), 3"
-    assert (found["B - A: difference (95 % CI)"], found["p"]) == ("-3.0 (-5.3 to -0.7)", "0.021")
-    # Before: A 7, 8, 6; B 8, 8, 6, 9. Nothing is tested.
+    # A 7, 8, 6: mean 7, SD 1. B 5, 4, 3: mean 4, SD 1. Error sqrt(1/3 + 1/3) = 0.8165, t = -3.674, df = 4;
+    # t of 97.5 % at 4 is 2.776: half 2.267; p = 0.0213.
+    found = row(pain, AFTER)
+    assert (found["A"], found["B"]) == (Mean(3, 7, 1), Mean(3, 4, 1))
+    assert found["B - A"] == Difference(-3, near(-5.267), near(-0.733), near(0.0213, 4))
+    # Adjusted: the slope within arms is (2 + 2) / (2 + 2.667) = 0.857; before A 7, B 7.333: -3 - 0.857 x 0.333.
+    assert found["B - A, adjusted"].value == near(-3 - (2 + 2) / (2 + 8 / 3) * (22 / 3 - 7))
+    # Before: A 7, 8, 6; B 8, 8, 6, 9, mean 7.75. Nothing is tested.
     found = row(pain, "Baseline")
-    assert (found["B: mean (SD), n"], found["p"]) == ("7.8 (1.3), 4", "")
-    assert found["B - A: difference (95 % CI)"] == "0.8"
-    assert row(pain, "Week 2")["A: mean (SD), n"] == "- (-), 0"
+    assert found["B"] == Mean(4, 7.75, near(1.258))
+    assert (found["B - A"], found["B - A, adjusted"]) == (Difference(0.75, None, None, None), None)
+    assert row(pain, "Week 2")["A"] == Mean(0, None, None)
 
 
-async def test_responders_are_what_they_are_by_hand(small):
-    responders = tables(small)["Responders"]
-    found = row(responders, "Month 6", "at least 30 %")
-    assert (found["A: n/N (%)"], found["B: n/N (%)"]) == ("0/3 (0.0 %)", "3/3 (100.0 %)")
-    assert (found["B - A: points (95 % CI)"], found["p"]) == ("100.0 (20.6 to 100.0)", "0.100")
-    assert row(responders, "Month 6", "at least 50 %")["B: n/N (%)"] == "2/3 (66.7 %)"
+async def test_a_corrected_value_counts_once_and_as_it_holds(lived, tmp_path):
+    nour = await lived.actor("lina", chat=3_003)
+    wrong = await visit(lived, nour, "P-001", "week-2", START + timedelta(days=14), nrs=1)
+    await visit(lived, nour, "P-001", "week-2", START + timedelta(days=14), corrects=wrong, nrs=7)
+    found = row(tables(await exported(lived, tmp_path / "export"))["Pain, NRS"], "Week 2")
+    assert found["A"] == Mean(1, 7, None)
+
+
+async def test_equal_changes_of_numbers_with_decimals_are_no_certainty(small):
+    # 22.2 -> 34.7 in everybody: binary numbers alone would make a spread, and a p value, of that.
+    found = tables(small)["Change from before treatment to the last visit"]
+    assert row(found, "Lumbar flexion, deg", AFTER, "A")["Change"] == Difference(near(12.5, 6), None, None, None)
 
 
 async def test_change_within_an_arm_is_of_those_with_both_values(small):
     change = tables(small)["Change from before treatment to the last visit"]
-    # B: -3, -4, -3: mean -3.333, error 0.333; 4.303 x 0.333 = 1.434. The leaver has no second value.
-    found = row(change, "Pain, NRS", "Month 6", "B")
-    assert (found["before: mean (SD), n"], found["change (95 % CI)"]) == ("7.3 (1.2), 3", "-3.3 (-4.8 to -1.9)")
-    assert found["p"] == "0.010"
+    # B: -3, -4, -3: mean -3.333, error 0.333, t = 10; 4.303 x 0.333 = 1.434; p = 0.0099. The leaver has no second
+    # value.
+    found = row(change, "Pain, NRS", AFTER, "B")
+    assert found["Before"] == Mean(3, near(7.333), near(1.155))
+    assert found["Change"] == Difference(near(-3.333), near(-4.768), near(-1.899), near(0.0099, 4))
+
+
+async def test_the_tables_are_what_scipy_says_of_the_same_values(small):
+    found = tables(small)
+    first = [after for arm, _, after in PAIN.values() if arm == "A"]
+    other = [after for arm, _, after in PAIN.values() if arm == "B"]
+    said = stats.ttest_ind(other, first, equal_var=False)
+    shown = row(found["Pain, NRS"], AFTER)["B - A"]
+    assert (shown.p, (shown.low, shown.high)) == (near(said.pvalue, 9), near(tuple(said.confidence_interval()), 9))
+    # Analysis of covariance another way: what the regression on the value before leaves of arm and outcome.
+    before = [early for _, early, _ in PAIN.values()]
+    after = [late for _, _, late in PAIN.values()]
+    other_arm = [float(arm == "B") for arm, _, _ in PAIN.values()]
+    rest = [[y - (line.intercept + line.slope * x) for x, y in zip(before, values, strict=True)]
+            for values in (after, other_arm) for line in [stats.linregress(before, values)]]  # fmt: skip
+    line = stats.linregress(rest[1], rest[0])
+    adjusted = row(found["Pain, NRS"], AFTER)["B - A, adjusted"]
+    error = line.stderr * (4 / 3) ** 0.5  # three degrees of freedom where the line of the rest thinks four
+    assert adjusted.value == near(line.slope, 9)
+    assert adjusted.p == near(2 * stats.t.sf(abs(line.slope / error), 3), 9)
+    assert adjusted.high == near(line.slope + stats.t.ppf(0.975, 3) * error, 9)
+    fell = row(found["Responders"], AFTER, "at least 50 %")["B - A"]
+    assert fell.p == near(stats.fisher_exact([[2, 1], [0, 3]]).pvalue, 9)
+
+
+async def test_responders_are_what_they_are_by_hand(small):
+    found = tables(small)["Responders"]
+    shown = row(found, AFTER, "at least 30 %")
+    assert (shown["A"], shown["B"]) == (Share(0, 3), Share(3, 3))
+    # Newcombe: Wilson of 3/3 is 0.4385 to 1, of 0/3 0 to 0.5615: 1 - sqrt(2 x 0.5615^2) = 0.206.
+    assert shown["B - A"] == Difference(100, near(20.6, 1), near(100), near(0.1))
+    assert row(found, AFTER, "at least 50 %")["B"] == Share(2, 3)
 
 
 async def test_what_is_missing_is_counted_by_its_reason(small):
     found = tables(small)
     visits = found["Visits held and missing, by reason"]
-    assert row(visits, "Month 6", "withdrawn before")["B"] == "1/4 (25.0 %)"
-    assert row(visits, "Month 6", "held, not all measured")["A"] == "3/3 (100.0 %)"
-    assert row(visits, "Week 2", "not held")["B"] == "3/4 (75.0 %)"
+    assert row(visits, AFTER, "withdrawn before")["B"] == Share(1, 4)
+    assert row(visits, AFTER, "held")["A"] == Share(3, 3)
+    assert row(visits, AFTER, "held, Lateral flexion not measured")["A"] == Share(3, 3)
+    assert row(visits, "Week 2", "not held")["B"] == Share(3, 4)
     slots = found["Diary entries and missing ones, by reason"]
-    assert row(slots, "on time")["B"] == "3/576 (0.5 %)"
-    assert any(line[0].startswith("cancelled: ") for line in slots.rows)
+    # Each has 14 infusions, 56 capsules and 74 ratings; the leaver's from the third day on are cancelled.
+    assert row(slots, "infusion", "on time")["B"] == Share(2, 56)
+    assert row(slots, "infusion", "cancelled: withdrawn")["B"] == Share(12, 56)
+    assert row(slots, "capsule", "cancelled: withdrawn")["B"] == Share(56, 224)
 
 
 async def test_adherence_has_its_numerators_and_the_mean_of_patients(small):
     # Infusions of the leaver: 2 answered of 2, 1 taken; the other three of B missed all 14 each.
     adherence = tables(small)["Adherence"]
-    head = "B: n/N (%), mean of patients (SD), n"
-    assert row(adherence, "infusion", "answered")[head] == "2/44 (4.5 %); 25.0 (50.0), 4"
-    assert row(adherence, "infusion", "said to be taken")[head] == "1/44 (2.3 %); 12.5 (25.0), 4"
+    answered, taken = row(adherence, "infusion", "answered"), row(adherence, "infusion", "said to be taken")
+    assert (answered["B"], answered["B, by patient"]) == (Share(2, 44), Mean(4, 25, 50))
+    assert (taken["B"], taken["B, by patient"]) == (Share(1, 44), Mean(4, 12.5, 25))
 
 
 async def test_patients_are_counted_by_arm(small):
-    patients = tables(small)["Patients"]
-    assert row(patients, "Randomised") == {"": "Randomised", "A": "3", "B": "4"}
-    assert row(patients, "Withdrawn")["B"] == "1"
-    assert "Kits not handed out: 3." in patients.note
+    found = tables(small, {**ARMS, "P-008": "A"})["Patients"]
+    counts = {line[0]: line[1:] for line in found.rows}
+    assert counts == {
+        "randomised": (4, 4),
+        "diary no longer used": (0, 0),
+        "in these tables": (4, 4),
+        "of these: never agreed to take part": (1, 0),
+        "of these: withdrawn": (0, 1),
+        "of these: still taking part": (0, 0),
+        "of these: completed": (3, 3),
+    }
+    assert "Kits not handed out: 3." in found.note
+
+
+async def test_whoever_stopped_the_use_of_the_diary_is_counted_and_left_out(lived, tmp_path):
+    await stop_use(lived.db, code="P-007", actor=SYSTEM, reason="asked", now=cairo("2026-11-27 08:00"))
+    found = tables(await exported(lived, tmp_path / "export"))
+    assert row(found["Patients"], "diary no longer used")["B"] == 1
+    assert row(found["Patients"], "randomised")["B"] == 4
+    assert row(found["Pain, NRS"], "Baseline")["B"].n == 3
+
+
+async def test_the_arm_to_compare_with_can_be_named(small):
+    pain = tables(small, reference="B")["Pain, NRS"]
+    assert pain.head[:4] == ("Visit", "B", "A", "A - B")
+    assert row(pain, AFTER)["A - B"].value == 3
+    with pytest.raises(WrongCallError, match="--reference C is no arm of the list; name one of A, B"):
+        tables(small, reference="C")
 
 
 @pytest.mark.parametrize(
     ("arms", "says"),
     [
-        ({**ARMS, "P-007": "B", "P-099": "A"}, "The allocation list has P-099 that the export does not know"),
-        (ARMS, "The export has P-007 who are not on the allocation list"),
+        ({**ARMS, "P-099": "A"}, "The allocation list has P-099, unknown to the export; nothing was analysed"),
+        ({code: arm for code, arm in ARMS.items() if code != "P-007"}, "lacks P-007, who took part"),
     ],
 )
 async def test_a_list_that_does_not_fit_the_export_is_refused(small, arms, says):
     with pytest.raises(DaybookError, match=says):
         tables(small, arms)
+
+
+async def test_a_trial_in_which_nobody_takes_part_yet_is_refused(stage, tmp_path):
+    for code in ("P-001", "P-002"):
+        await stage.add(code)
+    folder = await exported(stage, tmp_path / "export")
+    with pytest.raises(DaybookError, match="Nobody on the list has agreed to take part yet"):
+        tables(folder, {"P-001": "A", "P-002": "B"})
+
+
+async def test_an_arm_with_nobody_in_it_is_refused(lived, tmp_path):
+    await stop_use(lived.db, code="P-007", actor=SYSTEM, reason="asked", now=cairo("2026-11-27 08:00"))
+    folder = await exported(lived, tmp_path / "export")
+    with pytest.raises(DaybookError, match="Nobody of arm C has a diary that may be used"):
+        tables(folder, {**ARMS, "P-007": "C"})
 
 
 async def test_a_file_that_was_changed_since_is_refused(small):
@@ -151,6 +244,9 @@ async def test_a_file_that_was_changed_since_is_refused(small):
     [
         ("version", 2, "not an export that this version of Daybook reads"),
         ("format", "other", "not an export"),
+        ("cut_off", "yesterday", "not an export"),
+        ("files", [{"name": "subjects.csv"}], "not an export"),
+        ("files", [], r"has no protocol\.toml"),
         ("protocol_version", "9", "says it is of magnesium-clbp version 9"),
     ],
 )
@@ -165,66 +261,30 @@ async def test_an_export_without_csv_or_without_a_manifest_is_refused(stage, sma
     await export_bundle(stage.db, tmp_path / "other", formats=["parquet"], now=LATE)
     with pytest.raises(DaybookError, match="format csv"):
         tables(tmp_path / "other")
+    (small / "manifest.json").write_text("[]")
+    with pytest.raises(DaybookError, match="not an export"):
+        tables(small)
     (small / "manifest.json").unlink()
     with pytest.raises(DaybookError, match=r"has no manifest\.json"):
         tables(small)
 
 
-def sample(mean, sd, n=40):
-    """Values with just this mean and standard deviation."""
-    values = [NormalDist().inv_cdf((place + 0.5) / n) for place in range(n)]
-    centre, width = fmean(values), stdev(values)
-    return [mean + sd * (value - centre) / width for value in values]
+async def amended(stage, *, change):
+    """A second version of the protocol, and one patient more who follows it."""
+    text = load_protocol("magnesium-clbp").text.replace('version = "1"', 'version = "2"').replace(*change)
+    stage.protocol_id = await adopt_protocol(stage.db, read_protocol("two", text), now=T0)
+    await stage.joined("P-009", chat=2_009)
 
 
-def published() -> Trial:
-    """The seed trial as its abstract tells it (Yousef, Anaesthesia 2013;68:260); places between are made up."""
-    told = {
-        "Mg": {"baseline": (7.5, 2.2), "month-6": (4.7, 1.8)},
-        "placebo": {"baseline": (7.4, 2.2), "month-6": (7.2, 2.0)},
-    }
-    flexion = {"Mg": {"baseline": (22.2, 8.4), "month-6": (34.7, 11.5)}, "placebo": {"baseline": (22.0, 8.0)}}
-    arms = {arm: [{"subject": f"{arm}-{number}", "joined_utc": "x", "withdrawn_utc": ""} for number in range(40)]
-            for arm in told}  # fmt: skip
-    values = {
-        (who["subject"], visit, measure): value
-        for measure, by_arm in (("nrs", told), ("flexion", flexion))
-        for arm, visits in by_arm.items()
-        for visit, (mean, sd) in visits.items()
-        for who, value in zip(arms[arm], sample(mean, sd), strict=True)
-    }
-    return Trial(PROTOCOL, date(2027, 6, 1), arms, {}, 0, values, frozenset())
+async def test_versions_of_the_protocol_that_ask_and_measure_the_same_are_analysed_together(lived, tmp_path):
+    await amended(lived, change=("Did you have today's infusion", "Have you had today's infusion"))
+    found = tables(await exported(lived, tmp_path / "export"), {**ARMS, "P-009": "A"})
+    assert row(found["Patients"], "randomised")["A"] == 4
+    assert row(found["Pain, NRS"], AFTER)["A"].n == 3
 
 
-def test_the_published_figures_come_out_as_they_are_printed():
-    pain = analysis._means(published(), PROTOCOL.measure_of("nrs"))
-    assert row(pain, "Baseline")["Mg: mean (SD), n"] == "7.5 (2.2), 40"
-    assert row(pain, "Month 6")["Mg: mean (SD), n"] == "4.7 (1.8), 40"
-    assert row(pain, "Month 6")["placebo: mean (SD), n"] == "7.2 (2.0), 40"
-    # 2.5 / sqrt(1.8^2/40 + 2^2/40) = 2.5 / 0.4254 = 5.88
-    assert row(pain, "Month 6")["p"] == "<0.001"
-    flexion = analysis._means(published(), PROTOCOL.measure_of("flexion"))
-    assert row(flexion, "Month 6")["Mg: mean (SD), n"] == "34.7 (11.5), 40"
-
-
-def test_the_figure_is_the_same_each_time_and_has_a_point_for_each_visit():
-    drawn = course_of(published(), PROTOCOL.measure_of("nrs"))
-    [axes] = drawn.axes
-    assert [text.get_text() for text in axes.get_xticklabels()] == [
-        v.name.in_language("en") for v in PROTOCOL.visit
-    ]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["Mg (n = 40)", "placebo (n = 40)"]
-    again = course_of(published(), PROTOCOL.measure_of("nrs"))
-    assert saved(drawn, "svg") == saved(again, "svg")
-
-
-async def test_text_csv_and_page_have_every_cell(small):
-    found = list(tables(small).values())
-    text, page, lines = as_text("A trial", found), as_page("A <trial>", "about", found), as_csv(found)
-    for section in found:
-        for line in section.rows:
-            assert all(cell in text for cell in line)
-            assert all(cell.replace("<", "&lt;") in page for cell in line)
-    assert "A &lt;trial&gt;" in page
-    assert "<script" not in page
-    assert lines.count("\r\n") == 1 + sum(len(one.rows) * len(one.head) for one in found)
+async def test_versions_of_the_protocol_with_other_visits_are_refused(lived, tmp_path):
+    await amended(lived, change=("day = 91", "day = 98"))
+    folder = await exported(lived, tmp_path / "export")
+    with pytest.raises(DaybookError, match=r"several versions of the protocol \(1, 2\) that differ in visits, so"):
+        tables(folder, {**ARMS, "P-009": "A"})

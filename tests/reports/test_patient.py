@@ -14,7 +14,6 @@ from reports.patient import (
     last_answers,
     next_due,
     overview,
-    protocol_of_patient,
     today,
 )
 from storage import contacts
@@ -162,7 +161,3 @@ async def test_a_patient_of_another_site_looks_like_none_at_all(stage: Stage, am
         refusals.append(str(refusal.value).replace(code, ""))
     assert refusals[0] == refusals[1]
     assert (await overview(stage.db, "P-900", elsewhere, FRIDAY)).site == "coast"
-
-
-async def test_the_patients_protocol_is_at_hand_for_its_words(stage: Stage, amina):
-    assert (await protocol_of_patient(stage.db, amina.id)).trial.id == "magnesium-clbp"

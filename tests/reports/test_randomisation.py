@@ -112,7 +112,14 @@ def test_a_list_is_read_back_as_it_was_written(tmp_path):
     assert (allocation.names, allocation.unused) == (["A", "B"], 1)
 
 
-@pytest.mark.parametrize("text", ["subject;arm\nP-1;A\nP-2;B\n", "\ufeffArm,Subject,x\r\nA,P-1,\r\nB, P-2 ,\r\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "subject;arm\nP-1;A\nP-2;B\n",
+        "\ufeffArm,Subject,x\r\nA,P-1,\r\nB, P-2 ,\r\n\r\n,,\r\n",
+        'note\tsubject\tarm\n"two\nlines"\tP-1\tA\n\tP-2\tB\n',
+    ],
+)
 def test_a_list_that_a_spreadsheet_saved_is_read_too(tmp_path, text):
     assert listed(tmp_path, text) == Allocation({"P-1": "A", "P-2": "B"}, 0)
 
@@ -122,8 +129,11 @@ def test_a_list_that_a_spreadsheet_saved_is_read_too(tmp_path, text):
     [
         ("subject,arm\nP-1,A\nP-1,B\n", "has P-1 more than once"),
         ("subject,arm\nP-1,A\nP-2,\n", "no arm for P-2"),
-        ("subject,arm\nP-1,A\nP-2,A\n", "names 1 arms"),
-        ("subject,arm\n", "names 0 arms"),
+        ("subject,arm\nP-1,A\nP-2,A\n,B\n", "every subject in arm A"),
+        ("subject,arm\n", "no kit that was handed out"),
+        ("subject,arm\n,A\n,B\n", "no kit that was handed out"),
+        ('subject,arm\n"P-1,A\n', "cannot be read as CSV"),
+        ("subject,arm\nP-1,A\nP-2\n", "no arm for P-2"),
         ("code,group\nP-1,A\n", "needs a line of heads with `subject` and `arm`"),
         ("", "needs a line of heads"),
     ],

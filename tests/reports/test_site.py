@@ -5,10 +5,11 @@ from diary.alerts import note_unreachable, raise_alert
 from diary.enrolment import change_status, patient_id_of
 from protocol.load import load_protocol
 from reports.definitions import Figures
-from reports.site import SilentPatient, adherence_table, grid, open_alerts, silent, unreachable
+from reports.site import SilentPatient, adherence_table, grid, grid_page, open_alerts, silent, unreachable
 from storage import contacts
 from storage import slots as ledger
-from tests.cast import T0, Stage, cairo
+from storage.states import EXPECTED
+from tests.cast import START, T0, Stage, cairo
 from tests.reports.diary_of import say, scored
 
 FRIDAY = cairo("2026-11-27 10:00")
@@ -55,7 +56,7 @@ async def test_silence_is_what_the_alert_rule_says_it_is(stage: Stage, amina, el
         called = set()
         for code, patient_id in codes.items():
             async with stage.db.read() as conn:
-                closed = await ledger.slots_of_patient(conn, patient_id, now=now, states=alerts._CLOSED)
+                closed = await ledger.slots_of_patient(conn, patient_id, now=now, states=EXPECTED)
             if alerts._silent([slot for slot in closed if slot.due_at <= now], {}, 3):
                 called.add(code)
         assert {patient.code for patient in await silent(stage.db, None, now)} == called
@@ -112,11 +113,20 @@ async def test_the_grid_has_a_cell_for_each_day_on_which_something_was_due(stage
     assert (row.total.answered, row.total.expected) == (4, 6)
 
 
-async def test_a_grid_of_nobody_is_empty_and_has_no_page(stage: Stage):
+async def test_a_grid_of_nobody_has_its_days_all_the_same(stage: Stage):
     found = await grid(stage.db, None, T0, 7)
-    assert (len(found.days), found.rows, list(found.pages(10))) == (7, (), [])
+    assert (len(found.days), found.rows) == (7, ())
 
 
-async def test_a_grid_comes_in_pages(stage: Stage, amina, elsewhere):
-    found = await grid(stage.db, None, FRIDAY, 5)
-    assert [[row.code for row in page.rows] for page in found.pages(1)] == [["P-001"], ["P-900"]]
+async def test_a_page_of_the_grid_has_the_days_of_the_grid_and_every_patient_of_its_sites(
+    stage: Stage, amina, elsewhere
+):
+    await stage.add("P-002", start=START + timedelta(days=90))  # asked nothing yet
+    whole = await grid(stage.db, None, FRIDAY, 5)
+    pages = [await grid_page(stage.db, None, FRIDAY, 5, site=None, page=n, per_page=2) for n in (1, 2, 9)]
+    assert [[row.code for row in one.grid.rows] for one in pages] == [["P-001", "P-002"], ["P-900"], ["P-900"]]
+    assert [(one.page, one.pages) for one in pages] == [(1, 2), (2, 2), (2, 2)]
+    assert pages[0].grid.days == whole.days
+    assert [row for one in pages[:2] for row in one.grid.rows if row.days] == list(whole.rows)
+    coast = await grid_page(stage.db, elsewhere, FRIDAY, 5, site="coast", page=1, per_page=2)
+    assert [row.code for row in coast.grid.rows] == ["P-900"]

@@ -61,9 +61,24 @@ async def test_another_sites_patient_does_not_exist(world: World):
 async def test_a_statistician_sees_no_patients_in_the_chat(world: World):
     await world.patient()
     stella = await world.nurse("stella", role="statistician")
-    await world.type(stella, "/patient P-001", "/adherence")
-
+    await world.type(stella, "/patient P-001")
     assert stella.last.text == "Your role does not see patients here. Please use the export."
+
+
+async def test_adherence_comes_with_the_days_and_the_trial_as_pictures_and_a_statistician_has_the_trial(
+    world: World,
+):
+    await world.patient()
+    nour, stella = await world.nurse(), await world.nurse("stella", role="statistician")
+    await world.go_to(cairo("2026-11-27 10:00"))
+    sent = []
+    for member in (nour, stella):
+        before = len(member.screen())
+        await world.type(member, "/adherence")
+        sent.append([message for message in member.screen()[before:] if not message.mine])
+    assert [[message.photo is not None for message in one] for one in sent] == [[False, True, True], [False, True]]
+    assert ["P-001" in one[0].text for one in sent] == [True, False]
+    assert "All: 0/5" in sent[1][0].text
 
 
 async def test_three_silent_days_call_the_team_once(world: World):

@@ -12,7 +12,10 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import async_playwright, expect
 from sqlalchemy.exc import OperationalError
 
+from diary import SYSTEM
+from diary.tokens import make_token
 from tests.cast import Stage, cairo
+from tests.reports.diary_of import say, scored
 from tests.web.desk import PASSPHRASE
 from web.app import web_app
 from web.server import Server
@@ -33,6 +36,9 @@ async def address(stage: Stage, desk):
     amina = await stage.lived()
     desk.now = cairo("2026-11-26 21:00")
     await stage.alert(amina, "dizzy in the morning", now=cairo("2026-11-26 09:00"))
+    await desk.add("stella", "statistician")
+    for name in ("statistics server", "the clinic's own dashboard in the hall"):
+        await make_token(stage.db, code="stella", name=name, days=90, actor=SYSTEM, now=desk.now)
     async with Server(web_app(stage.db, lambda: desk.now), "127.0.0.1", 0) as server:
         yield server.url
 
@@ -67,8 +73,9 @@ AXE_RUNS = {("phone", "ar"), ("desk", "en")}
 PATHS = (
     "/", "/patients", "/patients/new", "/grid", "/visits", "/adherence?by=patient", "/exports", "/outages",
     "/trail", "/alerts", "/team", "/team/new", "/team/site", "/passphrase", "/grid?by=days",
-    "/grid?by=days&day=1", "/patients/P-001", "/patients/P-001/move", "/patients/P-001/times",
-    "/patients/P-001/pause", "/patients/P-001/visits/baseline",
+    "/grid?by=days&day=1", "/progress", "/heatmap", "/patients/P-001",
+    "/patients/P-001/move", "/patients/P-001/times",
+    "/patients/P-001/pause", "/patients/P-001/visits/baseline", "/team/stella/tokens",
 )  # fmt: skip
 
 
@@ -194,3 +201,29 @@ async def test_the_pages_can_be_read_without_a_script(address, desk):
         await page.locator(".grid td a").last.click()
         await expect(page.locator("#day-2026-11-26")).to_be_in_viewport()
         await browser.close()
+
+
+# Of every word in a picture, as the browser writes it: is it inside, and apart from its neighbours on its line?
+OVERFLOWS = """[...document.querySelectorAll('svg.picture')].flatMap(svg => {
+  const whole = svg.viewBox.baseVal, apart = ['day', 'week', 'count', 'legend', 'phase-name', 'visit'];
+  const texts = [...svg.querySelectorAll('text')].map(text => [text, text.getBBox()]);
+  const out = texts.filter(([, box]) => box.x < whole.x - .5 || box.x + box.width > whole.x + whole.width + .5
+      || box.y + box.height > whole.y + whole.height + 1);
+  const axis = texts.filter(([text]) => apart.includes(text.className.baseVal));
+  const crossing = axis.filter(([one, a], n) => axis.slice(n + 1).some(([other, b]) =>
+      one.getAttribute('y') === other.getAttribute('y')
+      && Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x) > .5));
+  return [...out, ...crossing].map(([text]) => text.textContent);
+})"""
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_no_word_of_a_picture_runs_out_of_it_or_into_another(address, stage, desk, language):
+    for day in range(27, 31):
+        await say(stage, 1, f"pain 2026-11-{day}", scored(day % 7), f"2026-11-{day} 20:10")
+    desk.now = cairo("2026-12-12 21:00")
+    async with browsing(address, desk, size="phone", language=language) as page:
+        for path, pictures in (("/progress", 3), ("/heatmap", 1), ("/patients/P-001", 1)):
+            await page.goto(address + path)
+            assert await page.locator("svg.picture").count() == pictures
+            assert await page.evaluate(OVERFLOWS) == [], path

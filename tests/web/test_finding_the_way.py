@@ -80,7 +80,7 @@ async def test_no_two_acts_on_a_page_have_the_same_name(stage, desk):
     assert len(acts) == len(set(acts)) == 6
     assert {act.partition(" ")[0] for act in acts} == {"Correct", "Enter"}
     team = acts_of((await root.client.get("/team")).text)
-    assert len(team) == len(set(team)) == 8
+    assert len(team) == len(set(team)) == 10
 
 
 async def test_visits_lead_to_their_form_only_those_who_may_fill_it_in(desk, amina):

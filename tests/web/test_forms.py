@@ -1,6 +1,9 @@
 """What staff do on the pages, a form each: done with its reason, refused with what was typed still there."""
 
+import io
 import re
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -295,10 +298,23 @@ async def test_an_export_is_a_bundle_of_ones_own_site_and_stands_in_the_trail(st
     stat = await desk.member("stat", "statistician")
     bundle = await stat.sends("/exports", site="main")
     assert (bundle.status_code, bundle.headers["content-type"]) == (200, "application/zip")
-    assert bundle.content[:2] == b"PK"
+    with zipfile.ZipFile(io.BytesIO(bundle.content)) as files:
+        assert {Path(name).name for name in files.namelist()} >= {"entries.csv", "manifest.json"}
+        assert not [name for name in files.namelist() if name.endswith(".xlsx")]
     assert await trail(stage, "export") == [("staff", None)]
     for foreign in ("north", ""):
         assert (await stat.sends("/exports", site=foreign)).status_code == 404
+
+
+async def test_an_export_has_the_formats_that_were_ticked(desk, amina):
+    stat = await desk.member("stat", "statistician")
+    assert "Excel workbook" in await stat.sees("/exports")
+    bundle = await stat.sends("/exports", site="main", format=["xlsx", "parquet"])
+    with zipfile.ZipFile(io.BytesIO(bundle.content)) as files:
+        names = {name.partition("/")[2] for name in files.namelist()}
+    assert {"daybook.xlsx", "parquet/entries.parquet", "manifest.json"} <= names
+    assert "entries.csv" not in names
+    assert (await stat.sends("/exports", site="main", format="doc")).status_code in {400, 404, 422}
 
 
 async def test_words_of_patients_and_staff_are_shown_as_words(stage, desk, amina, nour):

@@ -4,8 +4,12 @@ import io
 import re
 import zipfile
 
+import pytest
+
+from diary import SYSTEM
+from diary.tokens import holder_of, make_token
 from storage import tables
-from tests.web.desk import PASSPHRASE, rows, words_of
+from tests.web.desk import PASSPHRASE, rows, trail, words_of
 
 
 async def test_a_role_and_sites_are_changed_once_and_the_second_of_two_is_told(stage, desk):
@@ -66,3 +70,29 @@ async def test_everybody_may_change_their_own_passphrase_and_it_is_never_shown(d
         assert "other plain words" not in answer.text
     assert (await stella.sends("/passphrase", **new)).status_code == 303
     assert (await stella.client.get("/adherence")).status_code == 200
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_an_administrator_sees_a_members_tokens_and_ends_one(stage, desk, language):
+    await desk.add("root", "administrator", (), language=language)
+    root = await desk.signed_in("root")
+    await desk.add("stella", "statistician")
+    assert "/team/stella/tokens" in (await root.client.get("/team")).text
+    assert 'name="reason"' not in (await root.client.get("/team/stella/tokens")).text
+    new = {"code": "stella", "days": 90, "actor": SYSTEM, "now": desk.now}
+    made = [await make_token(stage.db, name=name, **new) for name in ("statistics server", "<b>old</b>")]
+    page = (await root.client.get("/team/stella/tokens")).text
+    assert "statistics server" in page
+    assert "&lt;b&gt;old&lt;/b&gt;" in page
+    assert page.count('type="radio"') == 2
+    assert made[0].token not in page
+    assert (await root.sends("/team/stella/tokens", token=2, reason=" ")).status_code == 422
+    for _ in range(2):
+        answer = await root.sends("/team/stella/tokens", token=2, reason="gone")
+        assert answer.headers["location"] == "/team/stella/tokens?done=revoked"
+    assert (await root.client.get("/team/stella/tokens")).text.count('type="radio"') == 1
+    for token in (99, "x", ""):
+        assert (await root.sends("/team/stella/tokens", token=token, reason="gone")).status_code == 404
+    assert await trail(stage, "revoke token") == [("staff", "gone")]
+    assert await holder_of(stage.db, token=made[0].token, now=desk.now)
+    assert await holder_of(stage.db, token=made[1].token, now=desk.now) is None

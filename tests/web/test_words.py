@@ -17,6 +17,7 @@ from protocol.calendar import Label, Standing
 from protocol.lifecycle import PatientStatus, SendOutcome
 from protocol.model import Alert
 from reports.adherence import By
+from reports.formats.choice import FORMATS
 from reports.trail import VERBS
 from storage.states import SlotState
 from storage.tables import ACTOR_KINDS, ANSWERS, ENTRY_KINDS, NOTE_KINDS, REACHABLE, SOURCES
@@ -29,7 +30,9 @@ CALL = re.compile(r"\b(?:t|theirs)(?:\.knows)?\('([^']+)'(\s*~)?")
 # Written in code as a part of a key that ends in a value.
 FAMILIES = {
     "language.": languages(),
-    "room.": ("today", "patients", "grid", "visits", "adherence", "exports", "outages", "trail", "team"),
+    "room.": (
+        "today", "patients", "grid", "visits", "progress", "adherence", "exports", "outages", "trail", "team",
+    ),
     "role.": Role,
     "status.": PatientStatus,
     "state.": SlotState,
@@ -42,6 +45,7 @@ FAMILIES = {
     "note.": NOTE_KINDS,
     "rule.": (*get_args(Alert.model_fields["kind"].annotation), "note", "paused", "withdrawn", "invite-reused"),
     "alert.": ("seen", "done"),
+    "export.format.": FORMATS,
     "outcome.": SendOutcome,
     "by.": By,
     "actor.": ACTOR_KINDS,
