@@ -19,7 +19,7 @@ from reports.definitions import Share
 from reports.findings import changes, means, responders
 from reports.missing import missing_visits, patients
 from reports.paper import Section, as_csv, as_page, as_text, as_values, shown
-from tests.reports.test_analysis import PROTOCOL, made, published, sample
+from tests.reports.test_findings import PROTOCOL, made, published, sample
 
 CHROMIUM = Path("/usr/bin/chromium")
 PAIN = PROTOCOL.measure_of("nrs")
