@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 # The rules are looked at every hour; after a break of ours, what came meanwhile is recorded at its end.
 _LATELY = timedelta(days=2)
-_A_DAY = timedelta(days=1)
+_A_WEEK = timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Watch:
     """Knows about whom nothing can have changed since the rules were last held against them.
 
     What people do has a line in the trail, and what time alone does has an instant; so of a thousand patients a
-    look reads a few. It lives in memory: the first look after a start is at everybody, and everybody has one a day
+    look reads a few. It lives in memory: the first look after a start is at everybody, and everybody has one a week
     whatever may have happened beside the trail.
     """
 
@@ -124,8 +124,8 @@ class Watch:
         """Note that a patient was looked at; whoever was not, or not to the end, is due again."""
         async with db.read() as conn:
             changes_at = await next_change_at(conn, patient_id, now=now)
-        in_a_day = now + _A_DAY
-        self._again_at[patient_id] = in_a_day if changes_at is None else min(changes_at, in_a_day)
+        in_a_week = now + _A_WEEK
+        self._again_at[patient_id] = in_a_week if changes_at is None else min(changes_at, in_a_week)
 
 
 async def evaluate_everybody(

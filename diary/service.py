@@ -12,7 +12,7 @@ from storage.database import Connection, Database
 from storage.records import Slot
 
 _REASK_LASTS = timedelta(hours=2)
-_TALLIED_AT_ONCE, _TALLY_LASTS = 100, timedelta(days=1)
+_TALLIED_AT_ONCE = 100
 # Telegram keeps a tap for 150 s: an answer to what was asked so shortly before the end is on its way to us.
 _STILL_HEARD = timedelta(seconds=150)
 
@@ -93,9 +93,13 @@ async def beat(db: Database, part: str, *, now: datetime) -> None:
 
 
 async def tally(db: Database, *, now: datetime) -> bool:
-    """Count what has run its course for some patients, so that adherence need not; True where there may be more."""
+    """Count what has run its course for some patients, so that adherence need not; True where there may be more.
+
+    That is once a day, for all that closed before midnight (UTC), so that a hundred patients are done in one go.
+    """
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     async with db.read() as conn:
-        chosen = await tallies.to_tally(conn, now=now, older_than=now - _TALLY_LASTS, limit=_TALLIED_AT_ONCE)
+        chosen = await tallies.to_tally(conn, by=midnight, limit=_TALLIED_AT_ONCE)
     if chosen:
         async with db.write() as conn:
             await tallies.tally(conn, chosen, until=now)

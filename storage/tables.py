@@ -501,6 +501,7 @@ tallied = _table(
     Column("patient_id", Integer, ForeignKey("patients.id"), primary_key=True),
     Column("until", Instant, nullable=False),
     Column("live_from", Instant),  # when the first slot is due that had not run its course; None where all had
+    Column("next_close_at", Instant),  # when the next of these slots closes
     Column("week_over_at", Instant),  # when the next week of ratings is over, see `rated_weeks`
     Column("weeks_from", Instant),  # and when the first slot of all such weeks is due
 )

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Integer, Select, and_, cast, delete, func, insert, literal, or_, select, union_all
+from sqlalchemy import Integer, Select, cast, delete, func, insert, literal, or_, select, union_all
 
 from storage import ratings, tables
 from storage.counts import COUNTED, Counts, GroupedBy, counted, order_of, patients_of, slots_by
@@ -21,15 +21,12 @@ _s, _p, _t, _kept = tables.slots, tables.patients, tables.tallied, tables.tallie
 _GROUPS: Final[tuple[GroupedBy, ...]] = ("phase", "item", "week")
 
 
-async def to_tally(conn: Connection, *, now: datetime, older_than: datetime, limit: int) -> list[int]:
-    """Patients without a tally, or with one older than an instant that something has run its course since.
-
-    What was not due by `now` cannot have run its course: of most patients in a weekly follow-up nothing is new.
-    """
+async def to_tally(conn: Connection, *, by: datetime, limit: int) -> list[int]:
+    """Patients without a tally, or of whom something more had run its course by an instant."""
     query = (
         select(_p.c.id)
         .outerjoin(_t, _t.c.patient_id == _p.c.id)
-        .where(or_(_t.c.until.is_(None), and_(_t.c.until < older_than, _t.c.live_from <= now)))
+        .where(or_(_t.c.until.is_(None), _t.c.next_close_at <= by))
         .order_by(_p.c.id)
         .limit(limit)
     )
@@ -46,14 +43,18 @@ async def tally(conn: Connection, patient_ids: Collection[int], *, until: dateti
         groups = counted(slot, "patient_id").subquery()
         values = select(literal(by), *(groups.c[name] for name in columns))
         await conn.execute(insert(_kept).from_select(["grouped_by", *columns], values))
-    live = select(func.min(_s.c.due_at)).where(_s.c.patient_id == _p.c.id, _s.c.closes_at > until)
+    first_due, first_close = func.min(_s.c.due_at).label("due_at"), func.min(_s.c.closes_at).label("closes_at")
+    live = select(_s.c.patient_id, first_due, first_close).where(_s.c.closes_at > until)
+    open_yet = live.where(_s.c.patient_id.in_(patient_ids)).group_by(_s.c.patient_id).subquery()
     weeks = await ratings.tally(conn, patient_ids, until=until)
     lines = (
-        select(_p.c.id, literal(until, _t.c.until.type), live.scalar_subquery(), weeks.c.over_at, weeks.c.since)
+        select(_p.c.id, literal(until, _t.c.until.type), open_yet.c.due_at, open_yet.c.closes_at)
+        .add_columns(weeks.c.over_at, weeks.c.since)
+        .outerjoin(open_yet, open_yet.c.patient_id == _p.c.id)
         .outerjoin(weeks, weeks.c.patient_id == _p.c.id)
         .where(_p.c.id.in_(patient_ids))
     )
-    kept = ("patient_id", "until", "live_from", "week_over_at", "weeks_from")
+    kept = ("patient_id", "until", "live_from", "next_close_at", "week_over_at", "weeks_from")
     await conn.execute(insert(_t).from_select(kept, lines))
 
 

@@ -1,4 +1,4 @@
-"""Only weeks of ratings that are over are counted; all are tallied anew."""
+"""Only weeks of ratings that are over are counted, and who is tallied next is known; all are tallied anew."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,5 +17,6 @@ def upgrade() -> None:
     op.execute("DELETE FROM tallies")
     op.execute("DELETE FROM rated_weeks")
     op.drop_column("tallied", "live_week")
+    op.add_column("tallied", sa.Column("next_close_at", Instant(), nullable=True))
     op.add_column("tallied", sa.Column("week_over_at", Instant(), nullable=True))
     op.add_column("tallied", sa.Column("weeks_from", Instant(), nullable=True))
