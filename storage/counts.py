@@ -6,6 +6,9 @@ from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, FromClause, Integer, Select, Subquery, and_, cast, func, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from storage import tables
 from storage.database import Connection
@@ -49,7 +52,7 @@ async def slot_counts(
     until: date | None = None,
 ) -> list[Counts]:
     """Count slots by state, up to a day; `as_of` an earlier instant, answers recorded after it do not count."""
-    slot = slots_by(conn, by, now, as_of=as_of)
+    slot = slots_by(by, now, as_of=as_of)
     if as_of is not None or site_ids is not None:
         slot = slot.where(_s.c.patient_id.in_(patients_of(site_ids, added_by=as_of)))
     if patient_id is not None:
@@ -64,7 +67,6 @@ async def slot_counts(
 
 
 def slots_by(
-    conn: Connection,
     by: GroupedBy,
     now: datetime | ColumnElement[datetime],
     *,
@@ -72,7 +74,7 @@ def slots_by(
     settled: bool = False,
 ) -> Select[Any]:
     """Each slot with the key of its group, its state (or that it is not `settled` yet), and a dose's answer."""
-    key, joined = _key(conn, by)
+    key, joined = _key(by)
     answered_as, held, joined = _answers(as_of, joined)
     state = settled_state(now) if settled else state_of_slot(as_of or now, answered_as=answered_as)
     answer = held.c.answer.label("answer")
@@ -108,17 +110,17 @@ def patients_of(site_ids: frozenset[int] | None, *, added_by: datetime | None = 
     return query
 
 
-def _key(conn: Connection, by: GroupedBy) -> tuple[ColumnElement[Any], FromClause]:
+def _key(by: GroupedBy) -> tuple[ColumnElement[Any], FromClause]:
     """What slots are grouped by, and the tables it is read from."""
     if by != "week":
         return {"patient": _s.c.patient_id, "phase": _s.c.phase, "item": _s.c.item}[by], _s
-    return week_of_slot(conn)
+    return week_of_slot()
 
 
-def week_of_slot(conn: Connection) -> tuple[ColumnElement[int], FromClause]:
+def week_of_slot() -> tuple[ColumnElement[int], FromClause]:
     """The week of the patient's own trial that a slot is in, and the tables it is read from."""
     began = first_days()
-    days = days_between(conn, began.c.start, _s.c.local_date)
+    days = DaysBetween(began.c.start, _s.c.local_date)
     week = cast((days + 7 * _WEEKS_UP) / 7, Integer) - _WEEKS_UP + 1
     return week, _s.join(began, began.c.patient_id == _s.c.patient_id)
 
@@ -130,11 +132,23 @@ def first_days() -> Subquery:
     return select(phases.c.patient_id, first).group_by(phases.c.patient_id).subquery("began")
 
 
-def days_between(conn: Connection, first: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Whole days from one date to another."""
-    if conn.dialect.name == "sqlite":
-        return cast(func.julianday(last) - func.julianday(first), Integer)
-    return last - first
+class DaysBetween(FunctionElement[int]):
+    """Whole days from one date to another, as each kind of database counts them."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(DaysBetween)
+def _days_between(days: DaysBetween, compiler: SQLCompiler, **how: Any) -> str:
+    first, last = (compiler.process(date, **how) for date in days.clauses)
+    return f"({last} - {first})"
+
+
+@compiles(DaysBetween, "sqlite")
+def _days_between_in_sqlite(days: DaysBetween, compiler: SQLCompiler, **how: Any) -> str:
+    first, last = (compiler.process(date, **how) for date in days.clauses)
+    return f"CAST(julianday({last}) - julianday({first}) AS INTEGER)"
 
 
 def _answers(

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, func, select
 
 from storage import tables
-from storage.counts import days_between, first_days
+from storage.counts import DaysBetween, first_days
 from storage.extracts import LINES_AT_ONCE, Wanted, of_site, of_use
 from storage.patients import zone_now
 from storage.records import Record
@@ -51,7 +51,7 @@ async def diaries(wanted: Wanted) -> AsyncIterator[Diary]:
     own = and_(first.c.slot_id == _s.c.id, first.c.supersedes.is_(None), first.c.source.in_(OWN_SOURCES))
     said = func.coalesce(first.c.said_at, first.c.received_at).label("answered_at")
     query = (
-        of_use(wanted, days_between(wanted.conn, began.c.start, _s.c.local_date).label("day"))
+        of_use(wanted, DaysBetween(began.c.start, _s.c.local_date).label("day"))
         .add_columns(_s.c.item, _s.c.kind, _s.c.n, state_of_slot(wanted.cut_off))
         .add_columns(held.c.answer, held.c.score, _s.c.prompted_at, said)
         .join(_v, _v.c.id == _p.c.protocol_id)
@@ -90,7 +90,7 @@ class AskedOn:
 async def places(wanted: Wanted) -> list[AskedOn]:
     """Every place that the diary of some patient of the export has."""
     began = first_days()
-    day = days_between(wanted.conn, began.c.start, _s.c.local_date)
+    day = DaysBetween(began.c.start, _s.c.local_date)
     query = (
         select(_s.c.item, _s.c.n, day.label("day"))
         .distinct()

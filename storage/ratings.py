@@ -14,12 +14,12 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     FromClause,
+    Insert,
     Select,
     Subquery,
     and_,
     case,
     cast,
-    delete,
     func,
     insert,
     literal,
@@ -51,18 +51,24 @@ class WeekSums(Record):
     squares: float
 
 
-async def tally(conn: Connection, patient_ids: Collection[int], *, until: datetime) -> Subquery:
-    """Keep the weeks that are over; give for each patient when the next one will be, and since when it is asked."""
-    await conn.execute(delete(_kept).where(_kept.c.patient_id.in_(patient_ids)))
-    week, joined = week_of_slot(conn)
-    weeks = _weeks(_days(until, week, joined).where(_s.c.patient_id.in_(patient_ids))).subquery()
+def weeks_of(patient_ids: Any, *, until: ColumnElement[datetime]) -> Subquery:
+    """Every week of ratings of some patients with its sums, and when it is over."""
+    week, joined = week_of_slot()
+    return _weeks(_days(until, week, joined).where(_s.c.patient_id.in_(patient_ids))).subquery()
+
+
+def keeping(weeks: Subquery, *, until: ColumnElement[datetime]) -> Insert:
+    """The statement that keeps those of the weeks that are over."""
     columns = [column.name for column in _kept.c]
     over = select(*(weeks.c[name] for name in columns)).where(weeks.c.over_at <= until, weeks.c.asked > 0)
-    await conn.execute(insert(_kept).from_select(columns, over))
-    to_come = select(
-        weeks.c.patient_id, func.min(weeks.c.over_at).label("over_at"), func.min(weeks.c.since).label("since")
-    )
-    return to_come.where(weeks.c.over_at > until).group_by(weeks.c.patient_id).subquery()
+    return insert(_kept).from_select(columns, over)
+
+
+def to_come(weeks: Subquery, *, until: ColumnElement[datetime]) -> Subquery:
+    """For each patient when the next of the weeks will be over, and since when these are asked."""
+    next_over, since = func.min(weeks.c.over_at).label("over_at"), func.min(weeks.c.since).label("since")
+    query = select(weeks.c.patient_id, next_over, since).where(weeks.c.over_at > until)
+    return query.group_by(weeks.c.patient_id).subquery()
 
 
 async def week_sums(
@@ -81,14 +87,14 @@ async def week_sums(
     tallied = select(_t.c.patient_id).where(_t.c.until <= now, _t.c.patient_id.in_(mine))
     # Added to nothing, so that a large trial is read as it lies, by week, and not patient by patient.
     kept = select(*_kept.c).where((_kept.c.patient_id + 0).in_(tallied))
-    weeks = _weeks(_read_again(conn, now, mine)).subquery()
+    weeks = _weeks(_read_again(now, mine)).subquery()
     over = select(weeks).where(weeks.c.over_at <= now, weeks.c.over_at > weeks.c.after, weeks.c.asked > 0)
     return [*await _sums(conn, kept.subquery(), at_least), *await _sums(conn, over.subquery(), at_least)]
 
 
-def _read_again(conn: Connection, now: datetime, mine: Select[Any]) -> Select[Any]:
+def _read_again(now: datetime, mine: Select[Any]) -> Select[Any]:
     """The days of patients without a tally, and of those who have a week that is over since theirs."""
-    week, joined = week_of_slot(conn)
+    week, joined = week_of_slot()
     tallied = and_(_t.c.patient_id == _p.c.id, _t.c.until <= now)
     whose = _p.outerjoin(_t, tallied).join(joined, _s.c.patient_id == _p.c.id)
     return _days(now, week, whose, after=func.coalesce(_t.c.until, _LONG_AGO)).where(
@@ -117,7 +123,11 @@ async def _sums(conn: Connection, each: Subquery, at_least: int) -> list[WeekSum
 
 
 def _days(
-    now: datetime, week: ColumnElement[int], joined: FromClause, *, after: ColumnElement[Any] = _LONG_AGO
+    now: datetime | ColumnElement[datetime],
+    week: ColumnElement[int],
+    joined: FromClause,
+    *,
+    after: ColumnElement[Any] = _LONG_AGO,
 ) -> Select[Any]:
     """Each day with a rating in the plan: whether one was asked for, the mean score, when all of it had closed."""
     expected = state_of_slot(now).element.in_(EXPECTED)

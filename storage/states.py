@@ -37,7 +37,7 @@ def state_of_slot(
     """
     answered = slots.c.answered_as if answered_as is None else answered_as
     return case(
-        (answered.in_(("on time", "early")), SlotState.ON_TIME.value),
+        ((answered == "on time") | (answered == "early"), SlotState.ON_TIME.value),
         (answered.is_not(None), SlotState.LATE.value),
         (slots.c.cancelled_because.is_not(None), SlotState.CANCELLED.value),
         (slots.c.excused_because.is_not(None) & (slots.c.due_at <= now), SlotState.EXCUSED.value),

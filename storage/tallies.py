@@ -6,11 +6,24 @@ takes the patient's row of `tallied` away in the same transaction (triggers in m
 counted slot by slot until tallied anew. So a figure made with tallies is the figure made without; tests hold it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Integer, Select, cast, delete, func, insert, literal, or_, select, union_all
+from sqlalchemy import (
+    Executable,
+    Integer,
+    Select,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from storage import ratings, tables
 from storage.counts import COUNTED, Counts, GroupedBy, counted, order_of, patients_of, slots_by
@@ -21,41 +34,56 @@ _s, _p, _t, _kept = tables.slots, tables.patients, tables.tallied, tables.tallie
 _GROUPS: Final[tuple[GroupedBy, ...]] = ("phase", "item", "week")
 
 
+# Written down once: to do so takes longer than to execute them.
+_UNTIL = bindparam("until", type_=_t.c.until.type)
+_THESE: Final[Any] = bindparam("patient_ids", expanding=True)
+
+
+def _counting() -> Iterator[Executable]:
+    """The statements that count some patients anew."""
+    for table in (_t, _kept, tables.rated_weeks):
+        yield delete(table).where(table.c.patient_id.in_(_THESE))
+    columns = ("patient_id", "key", "first_due_at", *TALLIED)
+    for by in _GROUPS:
+        slot = slots_by(by, _UNTIL, settled=True).where(_s.c.patient_id.in_(_THESE))
+        groups = counted(slot, "patient_id").subquery()
+        values = select(literal(by), *(groups.c[name] for name in columns))
+        yield insert(_kept).from_select(["grouped_by", *columns], values)
+    weeks = ratings.weeks_of(_THESE, until=_UNTIL)
+    yield ratings.keeping(weeks, until=_UNTIL)
+    first_due, first_close = func.min(_s.c.due_at).label("due_at"), func.min(_s.c.closes_at).label("closes_at")
+    open_yet = select(_s.c.patient_id, first_due, first_close).where(_s.c.closes_at > _UNTIL)
+    live = open_yet.where(_s.c.patient_id.in_(_THESE)).group_by(_s.c.patient_id).subquery()
+    to_come = ratings.to_come(weeks, until=_UNTIL)
+    lines = (
+        select(_p.c.id, _UNTIL, live.c.due_at, live.c.closes_at, to_come.c.over_at, to_come.c.since)
+        .outerjoin(live, live.c.patient_id == _p.c.id)
+        .outerjoin(to_come, to_come.c.patient_id == _p.c.id)
+        .where(_p.c.id.in_(_THESE))
+    )
+    kept = ("patient_id", "until", "live_from", "next_close_at", "week_over_at", "weeks_from")
+    yield insert(_t).from_select(kept, lines)
+
+
+_COUNT: Final = tuple(_counting())
+_TO_TALLY: Final = (
+    select(_p.c.id)
+    .outerjoin(_t, _t.c.patient_id == _p.c.id)
+    .where(or_(_t.c.until.is_(None), _t.c.next_close_at <= bindparam("by", type_=_t.c.until.type)))
+    .order_by(_p.c.id)
+    .limit(bindparam("limit"))
+)
+
+
 async def to_tally(conn: Connection, *, by: datetime, limit: int) -> list[int]:
     """Patients without a tally, or of whom something more had run its course by an instant."""
-    query = (
-        select(_p.c.id)
-        .outerjoin(_t, _t.c.patient_id == _p.c.id)
-        .where(or_(_t.c.until.is_(None), _t.c.next_close_at <= by))
-        .order_by(_p.c.id)
-        .limit(limit)
-    )
-    return [row.id for row in await conn.execute(query)]
+    return [row.id for row in await conn.execute(_TO_TALLY, {"by": by, "limit": limit})]
 
 
 async def tally(conn: Connection, patient_ids: Collection[int], *, until: datetime) -> None:
     """Count what had run its course by an instant; groups of which nothing had get a line of noughts."""
-    for table in (_t, _kept):
-        await conn.execute(delete(table).where(table.c.patient_id.in_(patient_ids)))
-    columns = ("patient_id", "key", "first_due_at", *TALLIED)
-    for by in _GROUPS:
-        slot = slots_by(conn, by, until, settled=True).where(_s.c.patient_id.in_(patient_ids))
-        groups = counted(slot, "patient_id").subquery()
-        values = select(literal(by), *(groups.c[name] for name in columns))
-        await conn.execute(insert(_kept).from_select(["grouped_by", *columns], values))
-    first_due, first_close = func.min(_s.c.due_at).label("due_at"), func.min(_s.c.closes_at).label("closes_at")
-    live = select(_s.c.patient_id, first_due, first_close).where(_s.c.closes_at > until)
-    open_yet = live.where(_s.c.patient_id.in_(patient_ids)).group_by(_s.c.patient_id).subquery()
-    weeks = await ratings.tally(conn, patient_ids, until=until)
-    lines = (
-        select(_p.c.id, literal(until, _t.c.until.type), open_yet.c.due_at, open_yet.c.closes_at)
-        .add_columns(weeks.c.over_at, weeks.c.since)
-        .outerjoin(open_yet, open_yet.c.patient_id == _p.c.id)
-        .outerjoin(weeks, weeks.c.patient_id == _p.c.id)
-        .where(_p.c.id.in_(patient_ids))
-    )
-    kept = ("patient_id", "until", "live_from", "next_close_at", "week_over_at", "weeks_from")
-    await conn.execute(insert(_t).from_select(kept, lines))
+    for statement in _COUNT:
+        await conn.execute(statement, {"patient_ids": list(patient_ids), "until": until})
 
 
 async def tallied_counts(
@@ -73,7 +101,7 @@ async def tallied_counts(
         mine = mine.where(_p.c.id == patient_id)
     true_now = select(_t.c.patient_id).where(_t.c.until <= now)
     tallied, others = mine.where(_p.c.id.in_(true_now)), mine.where(_p.c.id.not_in(true_now))
-    slot = slots_by(conn, by, now)
+    slot = slots_by(by, now)
     live = slot.join(_t, _t.c.patient_id == _s.c.patient_id).where(
         _s.c.patient_id.in_(tallied),
         _s.c.due_at.between(_t.c.live_from, opening_by),
