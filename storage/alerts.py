@@ -96,20 +96,20 @@ async def is_open(conn: Connection, patient_id: int, rule: str) -> bool:
     return (await conn.execute(query.limit(1))).first() is not None
 
 
-def _alerts() -> Select[*tuple[Any, ...]]:
-    return (
-        select(*columns_of(Alert, _a))
-        .add_columns(tables.patients.c.code, tables.patients.c.site_id)
-        .join(tables.patients, tables.patients.c.id == _a.c.patient_id)
-        .order_by(_a.c.raised_at.desc(), _a.c.id.desc())
-    )
+_ALERTS: Select[*tuple[Any, ...]] = (
+    select(*columns_of(Alert, _a))
+    .add_columns(tables.patients.c.code, tables.patients.c.site_id)
+    .join(tables.patients, tables.patients.c.id == _a.c.patient_id)
+    .order_by(_a.c.raised_at.desc(), _a.c.id.desc())
+)
+_BY_ID = _ALERTS.where(_a.c.id == bindparam("alert_id"))
 
 
 async def alerts(
     conn: Connection, *, site_ids: frozenset[int] | None = None, open_only: bool = True
 ) -> list[Alert]:
     """Alerts of these sites, the newest first."""
-    query = _of_sites(_alerts(), site_ids)
+    query = _of_sites(_ALERTS, site_ids)
     if open_only:
         query = query.where(_a.c.done_at.is_(None))
     return [Alert.of(row) for row in await conn.execute(query)]
@@ -123,7 +123,7 @@ async def most_pressing(
     `moot` asks for those alone that nobody needs to act on since the patient has left, or for the others alone.
     """
     mild_last = case((_a.c.rule == "side-effect", 0), else_=1)
-    query = _open(_alerts().order_by(None), site_ids, moot=moot)
+    query = _open(_ALERTS.order_by(None), site_ids, moot=moot)
     query = query.order_by(mild_last, _a.c.raised_at, _a.c.id).limit(limit)
     return [Alert.of(row) for row in await conn.execute(query)]
 
@@ -150,12 +150,12 @@ def _of_sites(query: Select[*tuple[Any, ...]], site_ids: frozenset[int] | None) 
 
 async def alerts_of_patient(conn: Connection, patient_id: int) -> list[Alert]:
     """All that staff were ever called for about a patient, the newest first."""
-    return [Alert.of(row) for row in await conn.execute(_alerts().where(_a.c.patient_id == patient_id))]
+    return [Alert.of(row) for row in await conn.execute(_ALERTS.where(_a.c.patient_id == patient_id))]
 
 
 async def alert_by_id(conn: Connection, alert_id: int) -> Alert | None:
     """Find an alert."""
-    found = (await conn.execute(_alerts().where(_a.c.id == alert_id))).one_or_none()
+    found = (await conn.execute(_BY_ID, {"alert_id": alert_id})).one_or_none()
     return Alert.of(found) if found else None
 
 

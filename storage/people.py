@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, insert, select, update
 
 from storage import tables
 from storage.audit import AuditId
@@ -17,6 +17,19 @@ _SITE = columns_of(Site, tables.sites)
 _SITES = select(*_SITE).order_by(tables.sites.c.code)
 _PROTOCOL_IDS = select(tables.protocols.c.sha256, tables.protocols.c.id)
 _STAFF = columns_of(StaffMember, tables.staff)
+_BOUND = select(tables.staff_sites.c.site_id).where(tables.staff_sites.c.staff_id == tables.staff.c.id)
+_TO_TELL = (
+    select(*_STAFF)
+    .join(tables.contacts, tables.contacts.c.staff_id == tables.staff.c.id)
+    .where(tables.staff.c.disabled_at.is_(None), tables.staff.c.role.in_(bindparam("roles", expanding=True)))
+    .where(
+        _BOUND.where(tables.staff_sites.c.site_id == bindparam("site_id")).exists()
+        | ((tables.staff.c.role == "administrator") & ~_BOUND.exists())
+    )
+    .order_by(tables.staff.c.code)
+)
+_REACHED = _TO_TELL.where(tables.contacts.c.reachable == "yes")
+_STAFF_BY_ID = select(*_STAFF).where(tables.staff.c.id == bindparam("staff_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +134,7 @@ async def staff_by_code(conn: Connection, code: str) -> StaffMember | None:
 
 async def staff_by_id(conn: Connection, staff_id: int) -> StaffMember | None:
     """Find a staff member by id."""
-    row = (await conn.execute(select(*_STAFF).where(tables.staff.c.id == staff_id))).one_or_none()
+    row = (await conn.execute(_STAFF_BY_ID, {"staff_id": staff_id})).one_or_none()
     return StaffMember.of(row) if row else None
 
 
@@ -165,29 +178,15 @@ async def staff_to_tell(
     conn: Connection, site_id: int, roles: Sequence[str], *, reached_only: bool = False
 ) -> list[StaffMember]:
     """Those in these roles who have a chat, or one that messages reach, and may know of a patient at this site."""
-    query = _to_tell(site_id, roles)
-    if reached_only:
-        query = query.where(tables.contacts.c.reachable == "yes")
-    return [StaffMember.of(row) for row in await conn.execute(query)]
+    query = _REACHED if reached_only else _TO_TELL
+    rows = await conn.execute(query, {"site_id": site_id, "roles": list(roles)})
+    return [StaffMember.of(row) for row in rows]
 
 
 async def team_can_be_told(conn: Connection, site_id: int, roles: Sequence[str]) -> bool:
     """Whether any of those to tell has a chat that messages reach."""
-    reached = _to_tell(site_id, roles).where(tables.contacts.c.reachable == "yes").limit(1)
-    return (await conn.execute(reached)).first() is not None
-
-
-def _to_tell(site_id: int, roles: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    bound = select(tables.staff_sites.c.site_id).where(tables.staff_sites.c.staff_id == tables.staff.c.id)
-    here = bound.where(tables.staff_sites.c.site_id == site_id)
-    unbound_administrator = (tables.staff.c.role == "administrator") & ~bound.exists()
-    return (
-        select(*_STAFF)
-        .join(tables.contacts, tables.contacts.c.staff_id == tables.staff.c.id)
-        .where(tables.staff.c.disabled_at.is_(None), tables.staff.c.role.in_(roles))
-        .where(here.exists() | unbound_administrator)
-        .order_by(tables.staff.c.code)
-    )
+    told = await conn.execute(_REACHED.limit(1), {"site_id": site_id, "roles": list(roles)})
+    return told.first() is not None
 
 
 async def add_protocol(

@@ -91,6 +91,15 @@ def _due_notices() -> Any:
 
 
 _DUE_NOTICES = _due_notices()
+_NAMED_NOTICE = select(_n.c.id).where(
+    _n.c.staff_id == bindparam("staff_id"), _n.c.kind == bindparam("kind"), _n.c.key == bindparam("key")
+)
+_CLAIM_NOTICE = (
+    update(_n)
+    .where(_n.c.id == bindparam("notice_id"), _n.c.next_try_at == bindparam("as_read"), _n.c.expires_at > _NOW)
+    .where(exists(_SAME_CHAT), ~exists(select(1).where(_p.c.id == _n.c.patient_id, _p.c.status != "active")))
+    .values(next_try_at=None, claimed_at=_NOW, outcome=SendOutcome.CLAIMED)
+)
 
 
 async def claim_nudge(conn: Connection, nudge: DueNudge, *, then_at: datetime | None, now: datetime) -> int | None:
@@ -219,8 +228,8 @@ async def add_notice(
 
 async def notice_exists(conn: Connection, *, staff_id: int, kind: str, key: str) -> bool:
     """Tell whether a staff member was to be told this already."""
-    query = select(_n.c.id).where(_n.c.staff_id == staff_id, _n.c.kind == kind, _n.c.key == key)
-    return (await conn.execute(query)).first() is not None
+    named = {"staff_id": staff_id, "kind": kind, "key": key}
+    return (await conn.execute(_NAMED_NOTICE, named)).first() is not None
 
 
 async def staff_told(conn: Connection, *, kind: str, key: str) -> frozenset[int]:
@@ -242,15 +251,9 @@ async def next_notice_after(conn: Connection, now: datetime) -> datetime | None:
 
 async def claim_notice(conn: Connection, notice: DueNotice, *, now: datetime) -> bool:
     """Take a notice in hand; False where a withdrawal, a pause, a new chat or somebody else was first."""
-    not_active = exists(select(1).where(_p.c.id == _n.c.patient_id, _p.c.status != "active"))
-    claimed = await conn.execute(
-        update(_n)
-        .where(_n.c.id == notice.notice_id, _n.c.next_try_at == notice.next_try_at, _n.c.expires_at > now)
-        .where(exists(_SAME_CHAT), ~not_active)
-        .values(next_try_at=None, claimed_at=now, outcome=SendOutcome.CLAIMED),
-        {"contact_id": notice.contact_id, "sealed_as_read": notice.sealed},
-    )
-    return claimed.rowcount == 1
+    as_read = {"notice_id": notice.notice_id, "as_read": notice.next_try_at}
+    chat = {"contact_id": notice.contact_id, "sealed_as_read": notice.sealed}
+    return (await conn.execute(_CLAIM_NOTICE, {**as_read, **chat, "now": now})).rowcount == 1
 
 
 async def hold_notice(conn: Connection, notice: DueNotice, *, until: datetime) -> None:

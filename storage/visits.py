@@ -64,6 +64,19 @@ class Expected(Record):
     start: date
 
 
+_p, _phases = tables.patients, tables.patient_phases
+_EXPECTED = (
+    select(_p.c.id.label("patient_id"), _p.c.code, tables.sites.c.code.label("site"), _phases.c.start)
+    .join(_phases, _phases.c.patient_id == _p.c.id)
+    .join(tables.sites, tables.sites.c.id == _p.c.site_id)
+    .where(_p.c.protocol_id == bindparam("protocol_id"), _p.c.status != PatientStatus.WITHDRAWN)
+    .where(_phases.c.phase == bindparam("phase"), _phases.c.start <= bindparam("started_by"))
+    .where(~select(1).where(_v.c.patient_id == _p.c.id, _v.c.visit == bindparam("visit")).exists())
+    .order_by(_phases.c.start, _p.c.code)
+    .limit(bindparam("limit"))
+)
+
+
 async def expected_visits(
     conn: Connection,
     *,
@@ -75,17 +88,6 @@ async def expected_visits(
     limit: int,
 ) -> list[Expected]:
     """Patients of a protocol whose phase began by a day, and who have no form of this visit; the earliest first."""
-    p, phases = tables.patients, tables.patient_phases
-    held = select(1).where(_v.c.patient_id == p.c.id, _v.c.visit == visit).exists()
-    query = (
-        select(p.c.id.label("patient_id"), p.c.code, tables.sites.c.code.label("site"), phases.c.start)
-        .join(phases, phases.c.patient_id == p.c.id)
-        .join(tables.sites, tables.sites.c.id == p.c.site_id)
-        .where(p.c.protocol_id == protocol_id, p.c.status != PatientStatus.WITHDRAWN)
-        .where(phases.c.phase == phase, phases.c.start <= started_by, ~held)
-        .order_by(phases.c.start, p.c.code)
-        .limit(limit)
-    )
-    if site_ids is not None:
-        query = query.where(p.c.site_id.in_(site_ids))
-    return [Expected.of(row) for row in await conn.execute(query)]
+    asked = {"protocol_id": protocol_id, "phase": phase, "visit": visit, "started_by": started_by, "limit": limit}
+    query = _EXPECTED if site_ids is None else _EXPECTED.where(_p.c.site_id.in_(site_ids))
+    return [Expected.of(row) for row in await conn.execute(query, asked)]
