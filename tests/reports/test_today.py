@@ -12,10 +12,9 @@ from reports.definitions import Figures
 from reports.site import silent, unreachable
 from reports.today import MissingDoses, open_alert, today
 from storage import contacts, service
-from storage import slots as ledger
 from storage.audit import Audit, write_audit
+from storage.closed import closed_slots
 from storage.silences import silences
-from storage.states import EXPECTED
 from tests.cast import Stage, at, cairo
 from tests.reports.diary_of import TAKEN, say, scored
 
@@ -108,8 +107,8 @@ async def test_missed_doses_are_those_the_alert_rule_calls_for(stage: Stage, els
         called = set()
         for code, patient_id in codes.items():
             async with stage.db.read() as conn:
-                closed = await ledger.slots_of_patient(conn, patient_id, now=now, states=EXPECTED, kind="dose")
-            if alerts._all_missed([slot for slot in closed if slot.due_at <= now], {}, 3):
+                doses = [slot for slot in await closed_slots(conn, patient_id, now=now) if slot.kind == "dose"]
+            if alerts._all_missed(doses, 3):
                 called.add(code)
         assert {one.code for one in (await today(stage.db, None, now)).missed_doses} == called
         seen.add(frozenset(called))
@@ -159,8 +158,8 @@ async def test_silence_counts_days_where_a_journey_shifts_them(stage: Stage):
     for hours in range(0, 6 * 24, 4):
         moment = now + timedelta(hours=hours)
         async with stage.db.read() as conn:
-            closed = await ledger.slots_of_patient(conn, amina.id, now=moment, states=EXPECTED)
-        rule = bool(alerts._silent([slot for slot in closed if slot.due_at <= moment], {}, 3))
+            closed = await closed_slots(conn, amina.id, now=moment)
+        rule = bool(alerts._silent(closed, 3))
         assert bool(await silent(stage.db, None, moment)) == rule
 
 
