@@ -4,6 +4,8 @@ import gc
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -32,13 +34,9 @@ def simulate_(
 ) -> None:
     """Live through a whole trial with virtual patients; leave database, export, messages and a page of results."""
     wanted = Wanted(load_protocol(protocol), patients, seed)
-    # What patients do to the diary on purpose is logged as trouble; the page tells it better.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    # Few cycles are made, and all is over with the process.
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    outcome = simulate(out, wanted, formats=names, told=_Progress() if sys.stderr.isatty() else lambda *_: None)
+    with _at_full_speed():
+        outcome = simulate(out, wanted, formats=names, told=_Progress() if sys.stderr.isatty() else lambda *_: None)
     if as_json:
         print_json(_told(outcome))
     else:
@@ -47,6 +45,21 @@ def simulate_(
         warn(fault.told)
     if outcome.findings.faults:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _at_full_speed() -> Iterator[None]:
+    """Nothing is logged, as what patients do to the diary on purpose would be; rubbish is looked for seldom."""
+    logged, collected = structlog.get_config(), gc.get_threshold()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*collected)
+        gc.unfreeze()
+        structlog.configure(**logged)
 
 
 class _Progress:

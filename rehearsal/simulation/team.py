@@ -131,14 +131,16 @@ class Member:
 
     async def examine(self, patient: VirtualPatient) -> bool:
         """Hold the clinic day of day 0 where the protocol has one, and say whether the patient may go on."""
+        may_go_on = True
         for visit in (visit for visit in patient.protocol.visit if visit.day <= 0):
             measured = {name: await self._value(patient, visit, name) for name in visit.measures}
             for name in measured:
                 required = patient.protocol.measure_of(name).require
                 if required is not None and required.at == visit.id and not patient.who.eligible:
                     measured[name] = required.min - 1
+                    may_go_on = False
             await self._record(patient, visit, measured)
-        return patient.who.eligible
+        return may_go_on
 
     async def _hold_visit(self, patient: VirtualPatient, visit: Visit) -> None:
         """Measure, and type it in; a slip of the finger is corrected with a reason."""

@@ -105,7 +105,7 @@ def test_an_empty_folder_will_do(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DaybookError, match=r"The simulation cannot be written to .*file/out"):
+    with pytest.raises(DaybookError, match=r"The folder .*file/out cannot be written"):
         simulate(tmp_path / "file" / "out", SMALL)
 
 
