@@ -11,6 +11,7 @@ from diary import Database
 from protocol.errors import DaybookError
 from protocol.model import Protocol
 from rehearsal.simulation.check import Findings
+from rehearsal.simulation.effects import PLACEBO
 from rehearsal.simulation.load import Load
 from rehearsal.simulation.temperament import TEMPERAMENTS
 from rehearsal.simulation.trial import Trial
@@ -181,7 +182,7 @@ def _busy(load: Load) -> Section:
 def _analysed(read: Exported, allocation: Path, protocol: Protocol) -> tuple[list[Section], dict[str, bytes], str]:
     """The tables and figures that `daybook analyse` makes of the export and the list; or why there are none."""
     try:
-        trial = joined(read, read_allocation(allocation))
+        trial = joined(read, read_allocation(allocation), reference=PLACEBO)
     except DaybookError as error:
         return [], {}, str(error)
     drawn = {named(one): saved(course_of(trial, one), "svg") for one in followed(protocol)}
