@@ -2,18 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from diary.doubts import Doubt, below, nearer
 from diary.enrolment import status_changed
 from diary.protocols import protocol_of
 from diary.roles import Act, patient_for
-from protocol.calendar import zone_of
+from protocol.calendar import instant, zone_of
 from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PatientStatus
 from protocol.model import Measure, Protocol, Visit
-from storage import patients, visits
+from storage import patients, people, visits
 from storage.audit import Actor, Audit, write_audit
 from storage.database import Connection, Database
 from storage.records import Patient
@@ -41,6 +41,7 @@ async def record_visit(
     code: str,
     visit: str,
     held_on: date,
+    began: time | None = None,
     measured: Mapping[str, float],
     supersedes: int | None,
     reason: str | None,
@@ -50,8 +51,9 @@ async def record_visit(
 ) -> RecordedVisit:
     """Save a visit's form, or correct the one that was seen (`supersedes`), for a reason.
 
-    The same form sent twice is one act; ConflictError where another was saved since `supersedes` was seen. What is
-    grave or unlikely (diary/doubts.py) is saved once its key is among those `meant`.
+    `began` is what the clock on the clinic's wall showed. The same form sent twice is one act; ConflictError where
+    another was saved since `supersedes` was seen. What is grave or unlikely (diary/doubts.py) is saved once its key
+    is among those `meant`.
     """
     async with db.write() as conn:
         patient = await patient_for(conn, code, actor, Act.ENTER_VISIT)
@@ -59,12 +61,13 @@ async def record_visit(
         planned = _visit(protocol, visit)
         _check_measures(protocol, planned, measured)
         await _check_day(conn, patient, held_on, now)
+        began_at = await _began_at(conn, patient, held_on, began, now)
         low = below(protocol, planned, measured)
         because = str(low) if low else None
         taken = {name: measured[name] for name in planned.measures if name in measured}
         history = [row for row in await visits.visits_of_patient(conn, patient.id) if row.visit == visit]
         held = history[-1] if history else None
-        same = [row for row in history if (row.held_on, row.measured) == (held_on, taken)]
+        same = [row for row in history if _said(row) == (held_on, began_at, taken)]
         sent_before = any(row is held or row.supersedes == supersedes for row in same)
         if held is not None and sent_before:
             return RecordedVisit(held.id, already=True, stopped_because=because)
@@ -78,6 +81,7 @@ async def record_visit(
             "protocol_id": patient.protocol_id,
             "visit": visit,
             "held_on": held_on,
+            "began_at": began_at,
             "measured": taken,
         }
         row_id = await _save(conn, values, held, actor=actor, reason=reason, now=now)
@@ -114,15 +118,25 @@ async def _save(
     reason: str | None,
     now: datetime,
 ) -> int:
-    details = {"visit": values["visit"], "held_on": values["held_on"].isoformat(), "measured": values["measured"]}
+    details = {"visit": values["visit"], **_told(values["held_on"], values["began_at"], values["measured"])}
     if held is not None:
-        details["old"] = {"held_on": held.held_on.isoformat(), "measured": held.measured}
+        details["old"] = _told(*_said(held))
     line = Audit(now, actor, "correct visit" if held else "record visit", values["patient_id"], details, reason)
     audit = await write_audit(conn, line)
     supersedes = {"supersedes": held.id if held else None, "change_reason": reason}
     row_id = await visits.add_visit(conn, {**values, **supersedes, "recorded_at": now}, audit=audit)
     assert row_id is not None  # one writer at a time, and the row that holds was read in this transaction
     return row_id
+
+
+def _said(row: VisitRow) -> tuple[date, datetime | None, dict[str, float]]:
+    return row.held_on, row.began_at, row.measured
+
+
+def _told(held_on: date, began_at: datetime | None, measured: Mapping[str, float]) -> dict[str, Any]:
+    """A form for the trail."""
+    began = {"began": began_at.isoformat()} if began_at else {}
+    return {"held_on": held_on.isoformat(), **began, "measured": measured}
 
 
 def _visit(protocol: Protocol, visit: str) -> Visit:
@@ -174,3 +188,15 @@ async def _check_day(conn: Connection, patient: Patient, held_on: date, now: dat
     if held_on < patient.added_at.astimezone(zone).date() - _EARLIEST:
         says = f"{held_on} lies more than a year before {patient.code} was added; check the day."
         raise WrongCallError(says, "day-too-early", day=held_on, code=patient.code)
+
+
+async def _began_at(
+    conn: Connection, patient: Patient, held_on: date, began: time | None, now: datetime
+) -> datetime | None:
+    if began is None:
+        return None
+    began_at = instant(held_on, began, (await people.site_by_id(conn, patient.site_id)).timezone)
+    if began_at > now:
+        says = f"{began:%H:%M} on {held_on} is still to come at the clinic; check the time."
+        raise WrongCallError(says, "time-to-come", day=held_on, at=began)
+    return began_at

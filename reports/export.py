@@ -58,7 +58,7 @@ async def export_bundle(
             wanted = Wanted(conn, None if site is None else (await site_called(conn, site)).id, now)
             versions = await _versions(wanted, site)
             about = await _about(db, wanted, versions, site)
-            tables = (*TABLES, *summaries(about.protocol, await places(wanted), about.phase_starts))
+            tables = (*TABLES, *summaries(about, await places(wanted)))
             refuse_arms(about.protocol, tables)
             await _write_tables(wanted, tables, opened(names, bundle, about), free_text=free_text)
             await _write_protocols(bundle, wanted, versions)

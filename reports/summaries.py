@@ -5,17 +5,28 @@ What the figures mean is said in reports/definitions.py and nowhere else; here t
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from protocol.errors import DaybookError
 from protocol.model import Protocol
 from reports.columns import Column, Kind, code, from_source, integer, number, text
-from reports.definitions import Dose, Figures, Rating, WeekMean, days_covered, latency, weekly_means
+from reports.definitions import (
+    Dose,
+    Figures,
+    Rating,
+    Share,
+    WeekMean,
+    days_covered,
+    just_before,
+    latency,
+    weekly_means,
+)
 from reports.flow import STEPS, flow_of
+from reports.formats.taking import About
 from reports.tables import SITE, STUDY, WHO, Table
 from storage.extracts import Batch, Wanted
-from storage.journeys import Asked, AskedOn, Diary, diaries
+from storage.journeys import Asked, AskedOn, Diary, Form, diaries
 from storage.states import EXPECTED, SlotState
 
 _STATES: Final = ("on_time", "late", "missed", "excused", "open")
@@ -24,10 +35,10 @@ _AT_ONCE: Final = 100
 Line = dict[str, Any]
 
 
-def summaries(
-    protocol: Protocol, places: Sequence[AskedOn], phase_starts: Mapping[str, Mapping[str, date]]
-) -> tuple[Table, ...]:
-    """The tables that sum up, of a trial whose diary asks at these places; phases begin then by subject."""
+def summaries(about: About, places: Sequence[AskedOn]) -> tuple[Table, ...]:
+    """The tables that sum up, of a trial whose diary asks at these places."""
+    protocol = about.protocol
+    counting = {one.counts.item: (one.id, one.counts.dispensed) for one in protocol.measure if one.counts}
     return (
         Table(
             "adherence",
@@ -36,7 +47,7 @@ def summaries(
             "",
             _some_diaries,
             _ADHERENCE,
-            _of_each(_adherence),
+            _of_each(lambda diary: _adherence(diary, counting)),
         ),
         Table(
             "weeks",
@@ -52,10 +63,10 @@ def summaries(
             "wide",
             "WIDE",
             "One line for each patient with a column for each place in the diary: the score, or 1 for a dose said "
-            "to be taken and 0 for one not taken.",
+            "to be taken and 0 for one not taken; and one for each measure of each visit.",
             "",
             _some_diaries,
-            (*WHO, *_wide_columns(protocol, places)),
+            (*WHO, *_wide_columns((protocol, *about.earlier), places)),
             _of_each(lambda diary: [_wide(diary)]),
         ),
         Table(
@@ -63,7 +74,7 @@ def summaries(
             "FLOW",
             "How many patients reached each step of the trial, by site, for a CONSORT diagram.",
             "",
-            flow_of(protocol, phase_starts),
+            flow_of(protocol, about.phase_starts),
             _FLOW,
         ),
     )
@@ -99,11 +110,13 @@ def _minutes(long: timedelta | None) -> float | None:
     return None if long is None else long.total_seconds() / 60
 
 
-def _adherence(diary: Diary) -> Iterable[Line]:
+def _adherence(diary: Diary, counting: Mapping[str, tuple[str, int]]) -> Iterable[Line]:
+    began = [form.began_at for form in diary.forms if form.began_at is not None]
     for (item, kind), asked in _by_item(diary).items():
         figures = _figures(asked)
         covered = days_covered(Dose(one.day, one.answer == "taken") for one in asked if _is_dose(one))
         took = latency((one.prompted_at, one.answered_at) for one in asked if one.answered_at is not None)
+        parked = just_before((one.answered_at for one in asked if one.answered_at is not None), began)
         yield {
             "item": item,
             "item_kind": kind,
@@ -122,7 +135,27 @@ def _adherence(diary: Diary) -> Iterable[Line]:
             "latency_lower": _minutes(took.lower),
             "latency_median": _minutes(took.median),
             "latency_upper": _minutes(took.upper),
+            "visits_timed": len(began),
+            "before_visits": parked.numerator if began else None,
+            **(_counted(diary.forms, asked, *counting[item]) if item in counting else {}),
         }
+
+
+def _counted(forms: Sequence[Form], asked: Sequence[Asked], measure: str, dispensed: int) -> Line:
+    """Doses as those returned at the last visit count them, up to its day; nothing before there is such a visit."""
+    counts = [form for form in forms if measure in form.measured]
+    if not counts:
+        return {}
+    last = counts[-1]
+    doses = [one for one in asked if _is_dose(one) and one.day <= last.day]
+    gone = Share(dispensed - round(last.measured[measure]), len(doses))
+    return {
+        "counted_visit": last.visit,
+        "counted_gone": gone.numerator,
+        "counted_doses": gone.denominator,
+        "counted_said": sum(one.answer == "taken" for one in doses),
+        "counted_rate": gone.rate,
+    }
 
 
 def _by_item(diary: Diary) -> dict[tuple[str, str], list[Asked]]:
@@ -172,7 +205,17 @@ _ADHERENCE: Final = (
     number("latency_lower", "LATLOWER", "Lower quartile of the time from that message to the answer.", unit="min"),
     number("latency_median", "LATMED", "Median of the time from that message to the answer.", unit="min"),
     number("latency_upper", "LATUPPER", "Upper quartile of the time from that message to the answer.", unit="min"),
-)
+    integer("visits_timed", "VISTIMED", "Visits whose time of day was written down.", unit="visits"),
+    integer(
+        "before_visits", "BEFOREV",
+        "The parking-lot index's part of own_answers: given within 2 h before such a visit began.", unit="answers",
+    ),
+    text("counted_visit", "CNTVISIT", "Id of the last visit at which returned doses were counted; empty: none."),
+    integer("counted_gone", "CNTGONE", "Doses dispensed that did not come back to that visit.", unit="doses"),
+    integer("counted_doses", "CNTDOSES", "Doses expected up to the day of that visit.", unit="doses"),
+    integer("counted_said", "CNTSAID", "Of these, those said to be taken.", unit="doses"),
+    number("counted_rate", "CNTRATE", "Counted adherence: counted_gone / counted_doses; it may be more than 1."),
+)  # fmt: skip
 
 
 def _weeks(diary: Diary, at_least: int) -> Iterable[Line]:
@@ -203,7 +246,11 @@ _WEEKS: Final = (
 
 
 def _wide(diary: Diary) -> Line:
-    return {_place_name(AskedOn(one.item, one.n, one.day)): _wide_cell(one) for one in diary.asked}
+    said = {_place_name(AskedOn(one.item, one.n, one.day)): _wide_cell(one) for one in diary.asked}
+    measured = {
+        _measure_name(form.visit, name): value for form in diary.forms for name, value in form.measured.items()
+    }
+    return {**said, **measured}
 
 
 def _wide_cell(one: Asked) -> int | None:
@@ -215,14 +262,30 @@ def _place_name(place: AskedOn) -> str:
     return f"{place.item.replace('-', '_')}_{day}_{place.n}"
 
 
-def _wide_columns(protocol: Protocol, places: Sequence[AskedOn]) -> list[Column]:
-    items = list(dict.fromkeys(item.id for _, item in protocol.items()))
-    items += sorted({place.item for place in places} - set(items))  # of an earlier version of the protocol
+def _measure_name(visit: str, measure: str) -> str:
+    return f"{visit}_{measure}".replace("-", "_")
+
+
+def _wide_columns(protocols: Sequence[Protocol], places: Sequence[AskedOn]) -> list[Column]:
+    """Those of the newest protocol first; of earlier ones whatever that has not."""
+    items = list(dict.fromkeys(item.id for protocol in protocols for _, item in protocol.items()))
+    items += sorted({place.item for place in places} - set(items))  # of a version that nobody follows any more
     columns = [_wide_column(place, items.index(place.item)) for place in places]
+    visits = list(dict.fromkeys(visit.id for protocol in protocols for visit in protocol.visit))
+    measures = list(dict.fromkeys(one.id for protocol in protocols for one in protocol.measure))
+    taken = {(v.id, name) for protocol in protocols for v in protocol.visit for name in v.measures}
+    columns += [
+        number(
+            _measure_name(visit, name), f"V{place}M{measures.index(name)}", f"{name} as measured at {visit}.",
+        )
+        for place, visit in enumerate(visits)
+        for name in measures
+        if (visit, name) in taken
+    ]  # fmt: skip
     if len({column.name for column in columns}) < len(columns):
         raise DaybookError(
-            "Two items of the protocol have names that differ by a hyphen only, so the wide table would have a "
-            "column twice; give one of them another id in the next version of the protocol."
+            "Two items, or visits with their measures, have names in the protocol that differ by a hyphen only, so "
+            "the wide table would have a column twice; give one of them another id in the next version."
         )
     return columns
 

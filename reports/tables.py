@@ -312,6 +312,7 @@ VISITS: Final = Table(
         integer("form", "FORM", "Number of the form the value was typed into."),
         text("visit", "VISIT", "Id of the visit in the protocol."),
         date("held_on", "HELDON", "The day it took place."),
+        *times("began", "BEGAN", "When it began; empty: nobody wrote the time down.", "began_at"),
         days_between(
             "trial_day", "TRIALDAY", "Days from the first day of the trial to that day.", "first_day", "held_on"
         ),

@@ -7,8 +7,9 @@ due after it is in the box.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from diary.doubts import Below, below
 from diary.protocols import protocol_of
@@ -51,6 +52,7 @@ class SavedVisit:
     id: int
     by: str
     held_on: date
+    began: time | None
     measured: tuple[Measured, ...]
     recorded_at: datetime
     change_reason: str | None
@@ -59,7 +61,10 @@ class SavedVisit:
 
 @dataclass(frozen=True, slots=True)
 class VisitLine:
-    """A visit of one patient; `row_id` is the form that holds, which a correction names, `today` the patient's."""
+    """A visit of one patient; `row_id` is the form that holds, which a correction names, `today` the patient's.
+
+    `began` is on the clinic's own clock; None where nobody wrote it down.
+    """
 
     visit: str
     names: Text
@@ -67,6 +72,7 @@ class VisitLine:
     today: date
     state: str
     held_on: date | None
+    began: time | None
     row_id: int | None
     measures: tuple[Measure, ...]
     measured: tuple[Measured, ...]
@@ -125,10 +131,11 @@ async def visits_of(db: Database, code: str, scope: frozenset[int] | None, now: 
         starts = (await patients.enrolment_of(conn, patient)).phase_starts
         today = now.astimezone(zone_of(await patients.zone_of_patient(conn, patient.id))).date()
         saved = await visits.visits_of_patient(conn, patient.id)
-    return tuple(_line(protocol, one, saved, today) for one in visit_dates(protocol, starts))
+        zone = zone_of((await people.site_by_id(conn, patient.site_id)).timezone)
+    return tuple(_line(protocol, one, saved, today, zone) for one in visit_dates(protocol, starts))
 
 
-def _line(protocol: Protocol, planned: VisitDate, saved: list[VisitRow], today: date) -> VisitLine:
+def _line(protocol: Protocol, planned: VisitDate, saved: list[VisitRow], today: date, zone: ZoneInfo) -> VisitLine:
     visit = protocol.visit_of(planned.visit)
     assert visit is not None  # `visit_dates` goes through the protocol's own
     measures = tuple(protocol.measure_of(name) for name in visit.measures)
@@ -141,6 +148,7 @@ def _line(protocol: Protocol, planned: VisitDate, saved: list[VisitRow], today: 
         today=today,
         state=state_of_visit(planned.on, today, held=held is not None),
         held_on=held.held_on if held else None,
+        began=_wall(held, zone) if held else None,
         row_id=held.id if held else None,
         measures=measures,
         measured=_measured(measures, held.measured) if held else (),
@@ -149,6 +157,7 @@ def _line(protocol: Protocol, planned: VisitDate, saved: list[VisitRow], today: 
                 id=row.id,
                 by=row.staff or "system",
                 held_on=row.held_on,
+                began=_wall(row, zone),
                 measured=_measured(measures, row.measured),
                 recorded_at=row.recorded_at,
                 change_reason=row.change_reason,
@@ -157,6 +166,10 @@ def _line(protocol: Protocol, planned: VisitDate, saved: list[VisitRow], today: 
             for row in history
         ),
     )
+
+
+def _wall(row: VisitRow, zone: ZoneInfo) -> time | None:
+    return None if row.began_at is None else row.began_at.astimezone(zone).time()
 
 
 def _measured(measures: tuple[Measure, ...], taken: Mapping[str, float]) -> tuple[Measured, ...]:

@@ -234,7 +234,7 @@ async def visits(wanted: Wanted) -> AsyncIterator[Batch]:
     """
     t = tables.visits
     later = t.alias("later")
-    own = _named(t, "visit held_on recorded_at supersedes change_reason")
+    own = _named(t, "visit held_on began_at recorded_at supersedes change_reason")
     query = (
         of_use(wanted, *own, type_coerce(t.c.measured, Text).label("measured"), t.c.id.label("form"))
         .add_columns(_first_day(), _c.c.timezone.label("zone"))

@@ -1,6 +1,6 @@
 """What an export sums up by patient: the ledger with what was said, and the way through the trial."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -17,6 +17,7 @@ from storage.states import state_of_slot
 from storage.tables import OWN_SOURCES
 
 _s, _p, _e, _v, _c = tables.slots, tables.patients, tables.entries, tables.protocols, tables.sites
+_f = tables.visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,25 @@ class Asked(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Form(Record):
+    """The form of a visit that holds; `day` is of the trial."""
+
+    visit: str
+    day: int
+    began_at: datetime | None
+    measured: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Diary:
-    """A patient with all slots, by due time."""
+    """A patient with all slots by due time, and the visits that were held, in the order of their days."""
 
     study: str
     protocol_version: str
     site: str
     subject: str
     asked: tuple[Asked, ...]
+    forms: tuple[Form, ...]
 
 
 async def diaries(wanted: Wanted) -> AsyncIterator[Diary]:
@@ -61,21 +73,41 @@ async def diaries(wanted: Wanted) -> AsyncIterator[Diary]:
         .outerjoin(first, own)
         .order_by(_p.c.code, _s.c.due_at, _s.c.id)
     )
+    forms = await _forms(wanted)
     found = await wanted.conn.stream(query.execution_options(yield_per=LINES_AT_ONCE))
     kept: list[Any] = []
     async for rows in found.partitions():
         for who, lines in groupby(rows, key=lambda row: tuple(row[:4])):
             if kept and kept[0][:4] != who:
-                yield _diary(kept)
+                yield _diary(kept, forms)
                 kept = []
             kept += lines
     if kept:
-        yield _diary(kept)
+        yield _diary(kept, forms)
 
 
-def _diary(rows: list[Any]) -> Diary:
+def _diary(rows: list[Any], forms: Mapping[str, Sequence[Form]]) -> Diary:
     study, version, site, subject = rows[0][:4]
-    return Diary(study, version, site, subject, tuple(Asked(*row[4:]) for row in rows))
+    asked = tuple(Asked(*row[4:]) for row in rows)
+    return Diary(study, version, site, subject, asked, tuple(forms.get(subject, ())))
+
+
+async def _forms(wanted: Wanted) -> dict[str, list[Form]]:
+    """For each subject the forms that hold: a handful for a patient, so that all of them have room."""
+    began, later = first_days(), _f.alias("later")
+    query = (
+        select(_p.c.code, _f.c.visit, DaysBetween(began.c.start, _f.c.held_on).label("day"))
+        .add_columns(_f.c.began_at, _f.c.measured)
+        .join(_p, _p.c.id == _f.c.patient_id)
+        .join(began, began.c.patient_id == _p.c.id)
+        .outerjoin(later, later.c.supersedes == _f.c.id)
+        .where(later.c.id.is_(None))
+        .order_by(_p.c.code, _f.c.held_on, _f.c.id)
+    )
+    found: dict[str, list[Form]] = {}
+    for code, *form in await wanted.conn.execute(of_site(wanted, query)):
+        found.setdefault(code, []).append(Form(*form))
+    return found
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -432,6 +432,7 @@ visits = _table(
     Column("protocol_id", Integer, ForeignKey("protocols.id"), nullable=False),
     Column("visit", Text, nullable=False),
     Column("held_on", LocalDate, nullable=False),
+    Column("began_at", Instant),  # None where nobody wrote the time down
     Column("measured", Json, nullable=False),  # {measure: number}; one that was not taken is left out
     Column("recorded_at", Instant, nullable=False),
     Column("supersedes", Integer, ForeignKey("visits.id"), unique=True),

@@ -26,6 +26,7 @@ class VisitRow(Record):
     protocol_id: int
     visit: str
     held_on: date
+    began_at: datetime | None
     measured: dict[str, float]
     recorded_at: datetime
     supersedes: int | None

@@ -87,8 +87,18 @@ def day_in(asked: Asked, name: str) -> date:
 
 def wall_in(asked: Asked, name: str) -> time:
     """A time of day as browsers send it, 20:00."""
+    return _wall(needed(asked, name))
+
+
+def wall_if_any(asked: Asked, name: str) -> time | None:
+    """The same of a field that may be left empty."""
+    text = asked.typed(name)
+    return _wall(text) if text else None
+
+
+def _wall(text: str) -> time:
     try:
-        return parse_wall(needed(asked, name))
+        return parse_wall(text)
     except ValueError:
         raise NotUnderstoodError("problem.time") from None
 

@@ -33,7 +33,9 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "why": ("sign-in",),
 }
 # What a line is about comes first, then what was there, then what is there now.
-_ORDER: Final = ("slot", "alert", "visit", "phase", "item", "held_on", "measured", "answer", "score", "old", "new")
+_ORDER: Final = (
+    "slot", "alert", "visit", "phase", "item", "held_on", "began", "measured", "answer", "score", "old", "new",
+)  # fmt: skip
 LABELS: Final = ("began", "ended", "held_on", "new", "old", "slots", "start", "until")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 

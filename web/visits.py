@@ -12,7 +12,7 @@ from protocol.errors import UnknownCodeError
 from protocol.model import Measure
 from reports.visits import VisitLine, counted, visits_due, visits_of
 from web.asked import Asked
-from web.forms import Form, Shown, day_in, id_in, needed
+from web.forms import Form, Shown, day_in, id_in, needed, wall_if_any
 from web.pages import Page
 from web.refusals import Doubt, NotSureError, NotUnderstoodError
 from web.words import Words
@@ -52,6 +52,7 @@ async def _enter(asked: Asked, shown: Shown) -> Response:
         code=code,
         visit=visit.visit,
         held_on=day_in(asked, "held_on"),
+        began=wall_if_any(asked, "began"),
         measured=measured,
         supersedes=id_in(asked, "supersedes") if seen else None,
         reason=needed(asked, "reason") if seen else None,

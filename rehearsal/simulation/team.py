@@ -171,10 +171,15 @@ class Member:
         now = self._stage.clock()
         save = partial(
             record_visit, self._stage.db, code=patient.code, visit=visit.id, measured=measured, reason=reason,
-            held_on=now.astimezone(zone_of(patient.zone)).date(), supersedes=supersedes, actor=self.actor, now=now,
+            held_on=now.astimezone(zone_of(patient.zone)).date(), began=self._wall(now), supersedes=supersedes,
+            actor=self.actor, now=now,
         )  # fmt: skip
         saved = await save()
         if saved.doubts:
             saved = await save(meant=[doubt.key for doubt in saved.doubts])
         await self._stage.settle()
         return saved.id
+
+    def _wall(self, at: datetime) -> time:
+        """What the clinic's clock shows."""
+        return at.astimezone(zone_of(self.zone)).time().replace(second=0, microsecond=0)

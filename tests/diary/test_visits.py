@@ -1,9 +1,10 @@
-from datetime import date, timedelta
+from datetime import UTC, date, time, timedelta
 
 import pytest
 from sqlalchemy import select
 
-from diary import PatientStatus
+from diary import SYSTEM, PatientStatus
+from diary.joining import choose_zone
 from diary.visits import record_visit
 from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
 from storage import patients, tables, visits
@@ -188,3 +189,28 @@ async def test_a_day_nearer_to_another_visit_is_asked_about(stage, nour, visit, 
     done = await record(stage, nour, measured, **form)
     assert [doubt.other.id for doubt in done.doubts] == ([nearer] if nearer else [])
     assert (await record(stage, nour, measured, **form, meant=[f"day:{held_on}"])).id
+
+
+async def test_a_visits_time_is_that_of_the_clinics_wall_whatever_the_patients_zone(stage, amina, nour):
+    await choose_zone(stage.db, patient_id=amina.id, zone="Asia/Tokyo", actor=SYSTEM, now=T0)
+    await record(stage, nour, began=time(10, 30))
+    [row] = await rows(stage)
+    assert row.began_at == cairo("2026-11-24 10:30")
+    async with stage.db.read() as conn:
+        line = (await conn.execute(select(tables.audit).where(tables.audit.c.verb == "record visit"))).one()
+    assert line.details["began"] == cairo("2026-11-24 10:30").astimezone(UTC).isoformat()
+
+
+async def test_a_time_written_down_afterwards_is_a_correction(stage, amina, nour):
+    first = await record(stage, nour)
+    again = await record(stage, nour, supersedes=first.id, reason="time added", began=time(10, 30))
+    assert (again.already, again.id != first.id) == (False, True)
+    assert [row.began_at for row in await rows(stage)] == [None, cairo("2026-11-24 10:30")]
+    assert (await record(stage, nour, began=time(10, 30))).already
+
+
+async def test_a_time_still_to_come_at_the_clinic_is_refused(stage, amina, nour):
+    with pytest.raises(WrongCallError, match=r"11:01 on 2026-11-24 is still to come at the clinic"):
+        await record(stage, nour, began=time(11, 1))
+    assert await rows(stage) == []
+    assert (await record(stage, nour, began=time(11))).id is not None

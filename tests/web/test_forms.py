@@ -182,6 +182,21 @@ async def test_a_visit_is_kept_corrected_and_never_overwritten_unseen(stage, des
     assert "read again" in await nour.sees(path)
 
 
+async def test_a_visits_time_may_be_written_down_and_is_shown_again(stage, desk, amina):
+    desk.now = cairo("2026-11-24 12:00")
+    nour = await desk.member("nour")
+    path, form = "/patients/P-001/visits/baseline", {"held_on": "2026-11-24", "m-lanss": "14"}
+    for wrong in ("12:01", "25:00", "soon"):
+        refused = await nour.sends(path, **form, began=wrong)
+        assert (refused.status_code, f'value="{wrong}"' in refused.text) == (422, True)
+    assert await rows(stage, tables.visits, "id") == []
+    assert (await nour.sends(path, **form, began="10:30")).status_code == 303
+    [(began_at,)] = await rows(stage, tables.visits, "began_at")
+    assert began_at == cairo("2026-11-24 10:30")
+    assert 'value="10:30"' in (await nour.client.get(path)).text
+    assert "Tue 24 Nov 10:30" in await nour.sees(path)
+
+
 WRONG_MEASURES = [
     ("m-lanss", "25"), ("m-lanss", "-1"), ("m-lanss", "12.5"), ("m-lanss", "many"), ("m-lanss", "nan"),
     ("m-flexion", "1e400"), ("held_on", "2027-11-24"), ("held_on", ""),
