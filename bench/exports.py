@@ -27,7 +27,7 @@ _PATIENTS: Final = {False: 6_950, True: 700}  # 144 slots each, all answered
 _ROUNDS: Final = 3
 _AS_OF: Final = datetime(2026, 12, 31, tzinfo=UTC)
 # What these write is whole patients, so they get every table; the others get the entries.
-_OF_PATIENTS: Final = frozenset(("odm", "dataset-json"))
+_OF_PATIENTS: Final = frozenset(("odm", "dataset-json", "fhir"))
 _AIM_RATE: Final = 0.5
 _AIM_ADHERENCE_MS: Final = 500
 

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import sqlite3
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
@@ -143,7 +144,8 @@ async def test_nobody_reads_a_chat_id_in_the_database_file(stage: Stage, tmp_pat
 
     secrets = [str(AMINA_CHAT), str(NOUR_CHAT), "first_name", "secret", stage.invites["P-001"]]
     with sqlite3.connect(tmp_path / "daybook.db") as raw:
-        dump = "\n".join(raw.iterdump())
+        # Without what is sealed, whose bytes in hex hold any four digits now and then.
+        dump = re.sub(r"X'[0-9A-F]*'", "", "\n".join(raw.iterdump()))
     raw.close()
     files = b"".join(path.read_bytes() for path in tmp_path.glob("daybook.db*"))
     assert [secret for secret in secrets if secret.encode() in files] == []
