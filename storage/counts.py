@@ -61,30 +61,34 @@ async def slot_counts(
         slot = slot.where(_s.c.patient_id.in_(patient_ids))
     if until is not None:
         slot = slot.where(_s.c.local_date <= until)
-    groups = counted(slot).subquery()
+    groups = counted(slot, "key").subquery()
     rows = await conn.execute(select(groups).order_by(*order_of(by, groups)))
     return [Counts.of(row) for row in rows]
 
 
-def slots_by(
-    by: GroupedBy,
-    now: datetime | ColumnElement[datetime],
-    *,
-    as_of: datetime | None = None,
-    settled: bool = False,
-) -> Select[Any]:
-    """Each slot with the key of its group, its state (or that it is not `settled` yet), and a dose's answer."""
+def slots_by(by: GroupedBy, now: datetime, *, as_of: datetime | None = None) -> Select[Any]:
+    """Each slot with the key of its group, its state, and a dose's answer."""
     key, joined = _key(by)
     answered_as, held, joined = _answers(as_of, joined)
-    state = settled_state(now) if settled else state_of_slot(as_of or now, answered_as=answered_as)
-    answer = held.c.answer.label("answer")
-    return select(_s.c.patient_id, key.label("key"), state, _s.c.kind, answer, _s.c.due_at).select_from(joined)
+    state = state_of_slot(as_of or now, answered_as=answered_as)
+    return _slots(state, held, key.label("key")).select_from(joined)
 
 
-def counted(slot: Select[Any], *within: str) -> Select[Any]:
-    """Groups of slots (within a patient, say) with the time of the first, and how many are in each state."""
+def settled_slots(until: ColumnElement[datetime]) -> Select[Any]:
+    """Each slot with the keys of all its groups, its state or that it is not settled yet, and a dose's answer."""
+    week, joined = week_of_slot()
+    _, held, joined = _answers(None, joined)
+    return _slots(settled_state(until), held, _s.c.phase, _s.c.item, week.label("week")).select_from(joined)
+
+
+def _slots(state: ColumnElement[str], held: FromClause, *keys: ColumnElement[Any]) -> Select[Any]:
+    return select(_s.c.patient_id, *keys, state, _s.c.kind, held.c.answer.label("answer"), _s.c.due_at)
+
+
+def counted(slot: Select[Any], *by: str) -> Select[Any]:
+    """Groups of slots by these columns with the time of the first, and how many are in each state."""
     each = slot.subquery()
-    columns = [each.c[name] for name in (*within, "key")]
+    columns = [each.c[name] for name in by]
     first = func.min(each.c.due_at).label("first_due_at")
     return select(*columns, first, *state_counts(each), *_dose_counts(each)).group_by(*columns)
 

@@ -7,6 +7,7 @@ question. That leaves a few, whose slots are read back to their last answer: not
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Select, bindparam, exists, func, or_, select
@@ -96,9 +97,9 @@ def _missed_since(stopped: CTE, *columns: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _once(stopped: Select[Any], site_ids: frozenset[int] | None) -> CTE:
-    if site_ids is not None:
-        stopped = stopped.where(_p.c.site_id.in_(site_ids))
+def _once(stopped: Select[Any], *, of_sites: bool) -> CTE:
+    if of_sites:
+        stopped = stopped.where(_p.c.site_id.in_(bindparam("site_ids", expanding=True)))
     # Computed once for each patient: folded into the rest, it would be for each slot.
     return stopped.cte("stopped").prefix_with("MATERIALIZED")
 
@@ -121,29 +122,44 @@ async def silences(
     conn: Connection, *, now: datetime, at_least: int, site_ids: frozenset[int] | None
 ) -> list[Silence]:
     """Active patients who answered nothing on so many of the last days on which something was asked."""
-    stopped = _once(_SILENT, site_ids)
+    # A day has a slot or more: whoever is silent for three days has missed the newest three slots.
+    asked = {"now": now, "back": at_least - 1, "at_least": at_least, **_among(site_ids)}
+    rows = await conn.execute(_silences(of_sites=site_ids is not None), asked)
+    return [Silence.of(row) for row in rows]
+
+
+@cache
+def _silences(*, of_sites: bool) -> Select[Any]:
+    stopped = _once(_SILENT, of_sites=of_sites)
     days = func.count(_s.c.local_date.distinct())
-    query = (
+    return (
         _missed_since(stopped, days.label("days"), stopped.c.answered_on, last_said_at().label("last_answer_at"))
         .where(_s.c.local_date > func.coalesce(stopped.c.answered_on, date.min))
-        .having(days >= at_least)
+        .having(days >= bindparam("at_least"))
         .order_by(days.desc(), _p.c.id)
     )
-    # A day has a slot or more: whoever is silent for three days has missed the newest three slots.
-    return [Silence.of(row) for row in await conn.execute(query, {"now": now, "back": at_least - 1})]
+
+
+def _among(site_ids: frozenset[int] | None) -> dict[str, Any]:
+    return {} if site_ids is None else {"site_ids": sorted(site_ids)}
 
 
 async def missed_doses(
     conn: Connection, *, now: datetime, at_least: int, site_ids: frozenset[int] | None
 ) -> list[MissedDoses]:
     """Active patients with doses to come who missed so many of the last in a row, the most first."""
-    stopped = _once(_WITHOUT_DOSES, site_ids)
+    asked = {"now": now, "soon": now + _SOON, "back": at_least - 1, "at_least": at_least, **_among(site_ids)}
+    rows = await conn.execute(_missed_doses(of_sites=site_ids is not None), asked)
+    return [MissedDoses.of(row) for row in rows]
+
+
+@cache
+def _missed_doses(*, of_sites: bool) -> Select[Any]:
+    stopped = _once(_WITHOUT_DOSES, of_sites=of_sites)
     doses, since = func.count(), func.min(_s.c.local_date, type_=_s.c.local_date.type)
-    query = (
+    return (
         _missed_since(stopped, doses.label("doses"), since.label("since"))
         .where(_DOSE)
-        .having(doses >= at_least)
+        .having(doses >= bindparam("at_least"))
         .order_by(doses.desc(), _p.c.id)
     )
-    asked = {"now": now, "soon": now + _SOON, "back": at_least - 1}
-    return [MissedDoses.of(row) for row in await conn.execute(query, asked)]

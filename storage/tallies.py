@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    CTE,
     Executable,
     Integer,
     Select,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 
 from storage import ratings, tables
-from storage.counts import COUNTED, Counts, GroupedBy, counted, order_of, patients_of, slots_by
+from storage.counts import COUNTED, Counts, GroupedBy, counted, order_of, patients_of, settled_slots, slots_by
 from storage.database import Connection
 from storage.tables import TALLIED
 
@@ -43,12 +44,11 @@ def _counting() -> Iterator[Executable]:
     """The statements that count some patients anew."""
     for table in (_t, _kept, tables.rated_weeks):
         yield delete(table).where(table.c.patient_id.in_(_THESE))
-    columns = ("patient_id", "key", "first_due_at", *TALLIED)
-    for by in _GROUPS:
-        slot = slots_by(by, _UNTIL, settled=True).where(_s.c.patient_id.in_(_THESE))
-        groups = counted(slot, "patient_id").subquery()
-        values = select(literal(by), *(groups.c[name] for name in columns))
-        yield insert(_kept).from_select(["grouped_by", *columns], values)
+    slots = settled_slots(_UNTIL).where(_s.c.patient_id.in_(_THESE))
+    # Computed once for all three ways of grouping.
+    each = counted(slots, "patient_id", *_GROUPS).cte("each").prefix_with("MATERIALIZED")
+    columns = ("patient_id", "grouped_by", "key", "first_due_at", *TALLIED)
+    yield insert(_kept).from_select(columns, union_all(*(_grouped(each, by) for by in _GROUPS)))
     weeks = ratings.weeks_of(_THESE, until=_UNTIL)
     yield ratings.keeping(weeks, until=_UNTIL)
     first_due, first_close = func.min(_s.c.due_at).label("due_at"), func.min(_s.c.closes_at).label("closes_at")
@@ -63,6 +63,13 @@ def _counting() -> Iterator[Executable]:
     )
     kept = ("patient_id", "until", "live_from", "next_close_at", "week_over_at", "weeks_from")
     yield insert(_t).from_select(kept, lines)
+
+
+def _grouped(each: CTE, by: GroupedBy) -> Select[Any]:
+    sums = [func.sum(each.c[name]) for name in TALLIED]
+    key = cast(each.c[by], _kept.c.key.type)
+    values = select(each.c.patient_id, literal(by), key, func.min(each.c.first_due_at), *sums)
+    return values.group_by(each.c.patient_id, each.c[by])
 
 
 _COUNT: Final = tuple(_counting())
@@ -109,8 +116,8 @@ async def tallied_counts(
     )
     parts = union_all(
         _settled(by, tallied),
-        counted(live),
-        counted(slot.where(_s.c.patient_id.in_(others))),
+        counted(live, "key"),
+        counted(slot.where(_s.c.patient_id.in_(others)), "key"),
     )
     each = parts.subquery()
     figures = [func.sum(each.c[name]).label(name) for name in COUNTED]
