@@ -154,14 +154,13 @@ class _Wall(dict[str, tuple[str, str]]):
 def _on_walls(instants: Cells, places: Sequence[Any], wall_of: Callable[[Any], _Wall]) -> list[str | None]:
     """Instants on the walls of the places beside them."""
     walls = {place: wall_of(place) for place in set(places)}
-    shown: list[str | None] = []
-    for at, place in zip(instants, places, strict=True):
-        if at is None:
-            shown.append(None)
-        else:
-            minute, offset = walls[place][at[:16]]
-            shown.append(minute + at[16:23] + offset)
-    return shown
+    if len(walls) == 1:  # as in most batches
+        [wall] = walls.values()
+        return [at and f"{(shown := wall[at[:16]])[0]}{at[16:23]}{shown[1]}" for at in instants]
+    return [
+        at and f"{(shown := walls[place][at[:16]])[0]}{at[16:23]}{shown[1]}"
+        for at, place in zip(instants, places, strict=True)
+    ]
 
 
 @cache
