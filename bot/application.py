@@ -107,7 +107,7 @@ class Chat:
     async def work(self, waiting: Waiting) -> None:
         """Handle a kept update to its end: tried again after a failure, at last set aside; it never raises."""
         try:
-            update = Update.de_json(_without_buttons(_readable(waiting.body)), self.bot)
+            update = Update.de_json(_lightened(_readable(waiting.body)), self.bot)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, reading it again will not help
             await self._set_aside(waiting, error)
             return
@@ -300,10 +300,16 @@ def _readable(body: bytes) -> Any:
         return orjson.loads(json.dumps(loads_leniently(body), ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def _without_buttons(update: Any) -> Any:
-    """An update without the buttons around the one that was tapped: what it says back is all that is looked at."""
-    with suppress(KeyError, TypeError, AttributeError):  # no tap, or one the library will find fault with
-        update["callback_query"]["message"].pop("reply_markup", None)
+def _lightened(update: Any) -> Any:
+    """An update without all of a message that was tapped but where it is: nothing else of it is looked at.
+
+    To make objects of it takes longer than all the rest of the update. Telegram itself hands old messages out so,
+    with a date of 0.
+    """
+    with suppress(KeyError, TypeError):  # no tap, or one the library will find fault with
+        query = update["callback_query"]
+        tapped = query["message"]
+        query["message"] = {"message_id": tapped["message_id"], "chat": tapped["chat"], "date": 0}
     return update
 
 

@@ -123,10 +123,13 @@ class LeanRequest(BaseRequest):
             # The library takes the result unseen, and its KeyError would look like a fault of ours.
             # No cause is kept: a decoding error carries the document it could not read.
             raise TelegramError("Invalid server response")
-        if isinstance(answer.get("result"), dict):
-            # The buttons that were just sent: nobody looks at them, and to make objects of them takes longer than
-            # all the rest of the message.
-            answer["result"].pop("reply_markup", None)
+        result = answer.get("result")
+        if isinstance(result, dict) and "message_id" in result:
+            # What was just sent comes back whole. Nobody looks at its buttons, nor at anything of a message that
+            # was changed, and to make objects of these takes longer than all the rest.
+            result.pop("reply_markup", None)
+            if "edit_date" in result:
+                answer["result"] = True
         return answer
 
     async def _exchange(

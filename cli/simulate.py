@@ -1,6 +1,5 @@
 """`daybook simulate`: a whole trial with virtual patients, and a folder with all that it left."""
 
-import gc
 import logging
 import sys
 import time
@@ -35,7 +34,7 @@ def simulate_(
     """Live through a whole trial with virtual patients; leave database, export, messages and a page of results."""
     wanted = Wanted(load_protocol(protocol), patients, seed)
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    with _at_full_speed():
+    with _nothing_logged():
         outcome = simulate(out, wanted, formats=names, told=_Progress() if sys.stderr.isatty() else lambda *_: None)
     if as_json:
         print_json(_told(outcome))
@@ -48,17 +47,13 @@ def simulate_(
 
 
 @contextmanager
-def _at_full_speed() -> Iterator[None]:
-    """Nothing is logged, as what patients do to the diary on purpose would be; rubbish is looked for seldom."""
-    logged, collected = structlog.get_config(), gc.get_threshold()
+def _nothing_logged() -> Iterator[None]:
+    """What patients do to the diary on purpose would be logged as trouble; the page tells it better."""
+    logged = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
     try:
         yield
     finally:
-        gc.set_threshold(*collected)
-        gc.unfreeze()
         structlog.configure(**logged)
 
 

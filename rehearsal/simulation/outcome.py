@@ -1,7 +1,9 @@
 """Runs a simulation and leaves its folder: whole under its name, or nothing at all."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,11 +54,24 @@ def simulate(
     `told` hears now and then how far it is; another list than the seed's own is handed in with `kits`.
     """
     formats = checked(["csv", *formats])  # before half a year is lived through for nothing
-    with whole_or_nothing(out) as folder:
+    with whole_or_nothing(out) as folder, _seldom_collecting():
         # Two loops: in the first time stands still; the second one waits for threads and the disk like any other.
         with asyncio.Runner(loop_factory=StillLoop) as still:
             trial = still.run(_lived(folder, wanted, kits or allocation(wanted), told))
         return asyncio.run(_written(folder, trial, formats))
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Few cycles are made, and looking for them among all that is remembered takes longer the longer it lasts."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 async def _lived(folder: Path, wanted: Wanted, kits: Sequence[Kit], told: Told) -> Trial:

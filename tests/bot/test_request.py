@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import logging
 import traceback
 from collections.abc import AsyncIterator
@@ -46,6 +47,20 @@ async def test_a_message_goes_as_json_with_its_buttons(bot: ExtBot[None], telegr
         "text": "Ваша боль сегодня?",
         "reply_markup": {"inline_keyboard": [[{"text": "٧", "callback_data": "v1:7"}]]},
     }
+
+
+def test_of_what_comes_back_only_what_is_looked_at_is_made_objects_of() -> None:
+    sent = {"message_id": 7, "date": 1, "chat": {"id": CHAT, "type": "private"}, "text": "٧?"}
+    answers = {
+        "sent": {**sent, "reply_markup": {"inline_keyboard": []}},
+        "changed": {**sent, "edit_date": 2, "reply_markup": {"inline_keyboard": []}},
+        "me": {"id": 1, "is_bot": True, "first_name": "Diary"},
+    }
+    read = {
+        name: LeanRequest.parse_json_payload(json.dumps({"ok": True, "result": result}).encode())["result"]
+        for name, result in answers.items()
+    }
+    assert read == {"sent": sent, "changed": True, "me": answers["me"]}
 
 
 @pytest.mark.parametrize("why", [None, "left"])
