@@ -142,11 +142,16 @@ img { max-width: 100%; height: auto }
 def as_page(title: str, about: str, sections: Iterable[Section], drawings: Mapping[str, bytes]) -> str:
     """A page by itself, to be read on a screen or printed; `drawings` are SVG by the title of their section."""
     parts = as_html(sections, drawings)
+    body = f"<main><h1>{escape(title)}</h1>\n<p>{escape(about)}</p>\n{parts}\n</main>"
+    return as_document(title, _STYLE, body)
+
+
+def as_document(title: str, style: str, body: str) -> str:
+    """A document of HTML by itself, with nothing to fetch; `body` is markup, the title a text."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><main><h1>{escape(title)}</h1>\n<p>{escape(about)}</p>\n"
-        f"{parts}\n</main></body></html>\n"
+        f"<style>{style}</style></head>\n<body>{body}</body></html>\n"
     )
 
 

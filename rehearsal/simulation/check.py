@@ -83,7 +83,7 @@ async def _compare(
         found.faults.append(Fault(LOST, f"{code} is not in the database."))
         return
     slots = {slot.id: slot for slot in await ledger.slots_of_patient(conn, patient.id, now=now)}
-    entries, sends = _by_slot([one.entry for one in await diaries.entries_of(conn, patient.id)]), Counter[int]()
+    entries = _by_slot([one.entry for one in await diaries.entries_of(conn, patient.id)])
     sent = await diaries.sends_of(conn, patient.id)
     for slot_id in sorted({*slots, *pages.acknowledged, *entries}):
         slot = slots.get(slot_id)
@@ -91,7 +91,7 @@ async def _compare(
             found.faults.append(Fault(LOST, f"{code}: slot {slot_id} was answered and is not there."))
         else:
             _compare_slot(code, slot, entries.get(slot_id, []), pages, protocol, found)
-    sends.update(one.slot_id for one in sent if one.outcome == SendOutcome.SENT)
+    sends = Counter(one.slot_id for one in sent if one.outcome == SendOutcome.SENT)
     _compare_sends(code, slots, sent, sends, pages, found)
     _compare_texts(code, [note.text for note in await diaries.notes_of(conn, patient.id)], pages, found)
 

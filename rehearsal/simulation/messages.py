@@ -15,6 +15,7 @@ from protocol.calendar import zone_of
 from protocol.model import Protocol
 from rehearsal.simulation.transcript import CHANGED, MESSAGE, TOAST, Line
 from reports.columns import guarded
+from reports.paper import as_document
 
 COLUMNS: Final = (
     "utc", "local", "zone", "subject", "language", "direction", "kind", "comes", "text", "buttons", "message",
@@ -148,12 +149,9 @@ blockquote { margin: 0; padding: .7rem 1rem; background: #f3f6f8; border-radius:
 def as_page(title: str, found: Sequence[Texts]) -> str:
     """The same as a page that can be printed."""
     parts = [_html_of(texts) for texts in found]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width, initial-scale=1"><title>Messages of {escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>Messages of {escape(title)}</h1>\n"
-        f'<p class="about">{escape(_HOW_TO_READ)}</p>\n{"".join(parts)}</body></html>\n'
-    )
+    heading = f"Messages of {title}"
+    about = f'<h1>{escape(heading)}</h1>\n<p class="about">{escape(_HOW_TO_READ)}</p>\n'
+    return as_document(heading, _STYLE, f"{about}{''.join(parts)}")
 
 
 def _html_of(texts: Texts) -> str:

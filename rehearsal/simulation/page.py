@@ -6,7 +6,7 @@ from typing import Final
 
 from rehearsal.simulation.load import Load, Span
 from rehearsal.simulation.results import Results
-from reports.paper import as_html
+from reports.paper import as_document, as_html
 
 _WIDTH, _HEIGHT, _LEFT, _FOOT, _TOP = 900.0, 220.0, 44.0, 24.0, 12.0
 _PATIENTS, _TEAM, _CHANGES = "#0b6e8f", "#c2571a", "#b7c6cf"
@@ -58,13 +58,8 @@ def as_page(told: Results) -> str:
         f"<p>{escape(told.missing)}</p>" if told.missing else "",
         as_html(told.trial, told.drawings),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width, initial-scale=1"><title>Simulation: {escape(told.title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n<h1>{escape(told.title)}</h1>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</body></html>\n"
-    )
+    shown = "\n".join(part for part in parts if part)
+    return as_document(f"Simulation: {told.title}", _STYLE, f"\n<h1>{escape(told.title)}</h1>\n{shown}\n")
 
 
 def _verdict(told: Results) -> str:
