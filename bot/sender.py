@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from telegram import LinkPreviewOptions
 from telegram.ext import ExtBot
 
 from bot.buttons import Buttons
@@ -13,7 +12,7 @@ from bot.digest import digest
 from bot.limiter import Asking, Lane
 from bot.outcomes import TRY_AGAIN_IN, NotWantedError, classify
 from bot.screens import Asked, Screens, alert_said
-from bot.turn import Screen
+from bot.turn import NO_PREVIEW, Screen
 from bot.words import words_in
 from diary import Database, DueNotice, DueNudge, Slot, SlotState
 from diary.answers import look_at
@@ -24,8 +23,6 @@ from diary.roles import Act, actor_called, may
 from schedules.sending import Clock, PutBack, SendResult, Sent
 
 log = structlog.get_logger(__name__)
-
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
 class Senders:
@@ -45,7 +42,7 @@ class Senders:
                 chat_id,
                 screen.text,
                 reply_markup=screen.markup(),
-                link_preview_options=_NO_PREVIEW,
+                link_preview_options=NO_PREVIEW,
                 rate_limit_args=self._asking(message_of, lane),
             )
         except NotWantedError as stopped:

@@ -32,7 +32,7 @@ from diary import Database
 from diary.alerts import Watch, evaluate_everybody
 from diary.arrivals import Waiting, keep, unfinished
 from diary.calling import ask_for_digests, remind_of_alerts
-from diary.service import beat, last_beat, note_bot, record_outage, tally
+from diary.service import beat, last_beat, note_bot, record_outage, tally_if_large
 from diary.signing_in import forget_old_ways
 from schedules.dispatcher import recover, send_due, send_notices
 from schedules.heartbeat import Heartbeat, Job
@@ -220,7 +220,7 @@ class Service:
                 await evaluate_everybody(self.db, now=now, watch=self._watch, stopped=lambda: self._stopping)
                 await forget_old_ways(self.db, now=now)
                 self._seen.rules = now
-            while not self._stopping and await tally(self.db, now=now):
+            while not self._stopping and await tally_if_large(self.db, now=now):
                 pass  # a hundred patients a time, and whoever waits to write goes first
 
     @property

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Message, Update
+from telegram import Message, Update
 from telegram.error import TelegramError
 from telegram.ext import ExtBot
 
@@ -27,7 +27,8 @@ Rows = tuple[tuple[tuple[str, str], ...], ...]
 _LONGEST_TEXT = 4096
 # Of a patient's words in a message to staff, beside which other lines must fit; the whole note is in the record.
 LONGEST_QUOTE = 3000
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+# As plain JSON, like the buttons: to make the library's objects of them takes longer than to send them.
+NO_PREVIEW: Final[Any] = {"is_disabled": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,10 @@ class Screen:
     text: str
     rows: Rows = ()
 
-    def markup(self) -> InlineKeyboardMarkup | None:
-        """The buttons as Telegram takes them."""
-        if not self.rows:
-            return None
-        return InlineKeyboardMarkup(
-            [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in self.rows]
-        )
+    def markup(self) -> Any:
+        """The buttons as Telegram takes them, None where there are none."""
+        rows = [[{"text": label, "callback_data": data} for label, data in row] for row in self.rows]
+        return {"inline_keyboard": rows} if rows else None
 
 
 def shortened(text: str, most: int) -> str:
@@ -99,13 +97,13 @@ class Turn:
         """Data for a button in this chat."""
         return self.buttons.data(self.chat_id, act, *arguments)
 
-    async def say(self, screen: Screen) -> Message:
+    async def say(self, screen: Screen) -> None:
         """Answer with a message of its own."""
-        return await self.bot.send_message(
+        await self.bot.send_message(
             self.chat_id,
             shortened(screen.text, _LONGEST_TEXT),
             reply_markup=screen.markup(),
-            link_preview_options=_NO_PREVIEW,
+            link_preview_options=NO_PREVIEW,
             rate_limit_args=Lane.REPLY,
         )
 
@@ -131,7 +129,7 @@ class Turn:
                 chat_id=self.chat_id,
                 message_id=message_id,
                 reply_markup=screen.markup(),
-                link_preview_options=_NO_PREVIEW,
+                link_preview_options=NO_PREVIEW,
                 rate_limit_args=Lane.REPLY,
             )
         except TelegramError as error:

@@ -71,8 +71,11 @@ class InProcessRequest(BaseRequest):
 
 
 def _fields(data: RequestData | None) -> Mapping[str, Any]:
+    """What was asked with: as JSON has it, or, where files go along, as a form does."""
     if data is None:
         return {}
+    if not data.contains_files:
+        return data.parameters
     files = {
         name: Upload(name=file_name, content=content if isinstance(content, bytes) else content.read(), mime=mime)
         for name, (file_name, content, mime) in (data.multipart_data or {}).items()

@@ -212,6 +212,8 @@ async def _due(  # noqa: PLR0917 - the parts of one question
         site_ids=scope,
         limit=MOST_DUE,
     )
+    if not expected:
+        return []
     zones = await roster.zones_now(conn, [one.patient_id for one in expected])
     found = []
     for one in expected:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, case, func, select, update
@@ -122,26 +123,39 @@ async def most_pressing(
 
     `moot` asks for those alone that nobody needs to act on since the patient has left, or for the others alone.
     """
-    mild_last = case((_a.c.rule == "side-effect", 0), else_=1)
-    query = _open(_ALERTS.order_by(None), site_ids, moot=moot)
-    query = query.order_by(mild_last, _a.c.raised_at, _a.c.id).limit(limit)
-    return [Alert.of(row) for row in await conn.execute(query)]
+    query = _pressing(moot=moot, everywhere=site_ids is None)
+    rows = await conn.execute(query, {"limit": limit, "site_ids": sorted(site_ids or ())})
+    return [Alert.of(row) for row in rows]
 
 
 async def count_open(conn: Connection, *, site_ids: frozenset[int] | None, moot: bool | None = None) -> int:
     """How many alerts nobody has dealt with; `moot` as above."""
+    query = _count_open(moot=moot, everywhere=site_ids is None)
+    return int((await conn.execute(query, {"site_ids": sorted(site_ids or ())})).scalar_one())
+
+
+# Each is written down once: the digests and every page ask them.
+@cache
+def _pressing(*, moot: bool | None, everywhere: bool) -> Select[*tuple[Any, ...]]:
+    mild_last = case((_a.c.rule == "side-effect", 0), else_=1)
+    query = _open(_ALERTS.order_by(None), moot=moot, everywhere=everywhere)
+    return query.order_by(mild_last, _a.c.raised_at, _a.c.id).limit(bindparam("limit"))
+
+
+@cache
+def _count_open(*, moot: bool | None, everywhere: bool) -> Select[*tuple[Any, ...]]:
     counted = select(func.count()).select_from(_a).join(tables.patients, tables.patients.c.id == _a.c.patient_id)
-    return int((await conn.execute(_open(counted, site_ids, moot=moot))).scalar_one())
+    return _open(counted, moot=moot, everywhere=everywhere)
 
 
-def _open(
-    query: Select[*tuple[Any, ...]], site_ids: frozenset[int] | None, *, moot: bool | None
-) -> Select[*tuple[Any, ...]]:
+def _open(query: Select[*tuple[Any, ...]], *, moot: bool | None, everywhere: bool) -> Select[*tuple[Any, ...]]:
     query = query.where(_a.c.done_at.is_(None))
     if moot is not None:
         of_leaver = (tables.patients.c.status == PatientStatus.WITHDRAWN) & _a.c.rule.not_in(_OUTLASTING)
         query = query.where(of_leaver if moot else ~of_leaver)
-    return _of_sites(query, site_ids)
+    if everywhere:
+        return query
+    return query.where(tables.patients.c.site_id.in_(bindparam("site_ids", expanding=True)))
 
 
 def _of_sites(query: Select[*tuple[Any, ...]], site_ids: frozenset[int] | None) -> Select[*tuple[Any, ...]]:

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import Date, DateTime, Dialect, Text, Time
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+_ZONE_AT = len("2026-11-25T08:00:00.000000")
+
 
 class Instant(TypeDecorator[datetime]):
     """An aware UTC instant; on SQLite a text of fixed width, so that it sorts as it reads."""
@@ -25,7 +27,7 @@ class Instant(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError("an instant needs a time zone")
         at = value if value.tzinfo is UTC else value.astimezone(UTC)
-        return f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z" if dialect.name == "sqlite" else at
+        return f"{at.isoformat(timespec='microseconds')[:_ZONE_AT]}Z" if dialect.name == "sqlite" else at
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Give the instant back with its zone."""

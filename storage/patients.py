@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, update
 
 from protocol.calendar import Enrolment, ZoneSince
 from protocol.lifecycle import STANDING, PatientStatus
@@ -18,6 +18,7 @@ from storage.writing import insert_row
 _PATIENT = columns_of(Patient, tables.patients)
 _phases, _zones, _times = tables.patient_phases, tables.patient_zones, tables.patient_times
 _BY_ID = select(*_PATIENT).where(tables.patients.c.id == bindparam("patient_id"))
+_COUNT = select(func.count()).select_from(tables.patients)
 _ACTIVE = select(tables.patients.c.id).where(tables.patients.c.status == "active").order_by(tables.patients.c.code)
 _PHASES = select(_phases.c.phase, _phases.c.start).where(_phases.c.patient_id == bindparam("patient_id"))
 _ZONES = (
@@ -81,6 +82,11 @@ async def patients(conn: Connection, *, site_ids: frozenset[int] | None = None) 
     if site_ids is not None:
         query = query.where(tables.patients.c.site_id.in_(site_ids))
     return [_patient(row) for row in await conn.execute(query)]
+
+
+async def count_patients(conn: Connection) -> int:
+    """How many patients there ever were."""
+    return int((await conn.execute(_COUNT)).scalar_one())
 
 
 async def active_ids(conn: Connection) -> list[int]:

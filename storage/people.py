@@ -29,6 +29,7 @@ _TO_TELL = (
     .order_by(tables.staff.c.code)
 )
 _REACHED = _TO_TELL.where(tables.contacts.c.reachable == "yes")
+_SITES_OF = select(tables.staff_sites.c.site_id).where(tables.staff_sites.c.staff_id == bindparam("staff_id"))
 _STAFF_BY_ID = select(*_STAFF).where(tables.staff.c.id == bindparam("staff_id"))
 
 
@@ -170,7 +171,7 @@ async def _change_staff(conn: Connection, staff_id: int, **values: Any) -> None:
 
 async def site_ids_of(conn: Connection, staff_id: int) -> frozenset[int]:
     """The sites a staff member is bound to."""
-    rows = await conn.execute(select(tables.staff_sites.c.site_id).where(tables.staff_sites.c.staff_id == staff_id))
+    rows = await conn.execute(_SITES_OF, {"staff_id": staff_id})
     return frozenset(row.site_id for row in rows)
 
 

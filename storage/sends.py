@@ -94,6 +94,9 @@ _DUE_NOTICES = _due_notices()
 _NAMED_NOTICE = select(_n.c.id).where(
     _n.c.staff_id == bindparam("staff_id"), _n.c.kind == bindparam("kind"), _n.c.key == bindparam("key")
 )
+_FINISH_NOTICE = update(_n).where(
+    _n.c.id == bindparam("notice_id"), _n.c.outcome.in_(bindparam("before", expanding=True))
+)
 _CLAIM_NOTICE = (
     update(_n)
     .where(_n.c.id == bindparam("notice_id"), _n.c.next_try_at == bindparam("as_read"), _n.c.expires_at > _NOW)
@@ -297,17 +300,9 @@ async def finish_notice(
     try_again_at: datetime | None = None,
 ) -> None:
     """Write down what became of a notice, and when to try again one that certainly did not go out."""
-    await conn.execute(
-        update(_n)
-        .where(_n.c.id == notice_id, _n.c.outcome.in_(_before(outcome)))
-        .values(
-            outcome=outcome,
-            finished_at=now,
-            message_id=message_id,
-            detail=detail,
-            next_try_at=try_again_at,
-        )
-    )
+    what = {"outcome": outcome, "finished_at": now, "message_id": message_id, "detail": detail}
+    again = {"next_try_at": try_again_at}
+    await conn.execute(_FINISH_NOTICE, {"notice_id": notice_id, "before": _before(outcome), **what, **again})
 
 
 async def forget_stale_notices(conn: Connection, *, now: datetime) -> None:

@@ -4,13 +4,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, bindparam, func, insert, select
 
 from storage import tables
 from storage.audit import AuditId
 from storage.database import Connection
 from storage.records import Record
 from storage.writing import insert_row, upsert
+
+_o = tables.outages
+_DURING = select(_o.c.id).where(_o.c.began_at < bindparam("until"), _o.c.ended_at > bindparam("since")).limit(1)
 
 
 async def beat(conn: Connection, part: str, *, at: datetime) -> None:
@@ -78,8 +81,7 @@ async def outages(
 
 async def outage_during(conn: Connection, *, since: datetime, until: datetime) -> bool:
     """Tell whether the service was out at some moment between two instants."""
-    o = tables.outages
-    found = await conn.execute(select(o.c.id).where(o.c.began_at < until, o.c.ended_at > since).limit(1))
+    found = await conn.execute(_DURING, {"since": since, "until": until})
     return found.first() is not None
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import CursorResult, Dialect, Executable, create_engine, event
+from sqlalchemy import CursorResult, Dialect, Executable, create_engine
 from sqlalchemy.pool import StaticPool
 
 from protocol.errors import SettingsError
 from storage.database import Connection, Database
+from storage.prepared import Statements
 from storage.sealing import NONCE_BYTES, Keys
 
 _T = TypeVar("_T")
@@ -53,7 +54,7 @@ class ThrowawayDatabase(Database):
     async def open(self, *, schema_checked: bool = False) -> None:
         """Begin with nothing."""
         assert not schema_checked, "there is no schema before it is made"
-        self._go_on_with(sqlite3.connect(":memory:", isolation_level=None))
+        self._go_on_with(sqlite3.connect(":memory:", isolation_level=None, cached_statements=1000))
 
     async def close(self) -> None:
         """Forget everything that was not written out."""
@@ -63,7 +64,7 @@ class ThrowawayDatabase(Database):
         """Make the newest schema; in an order of its own, since that of the migrations is not always the same."""
         revision = await super().migrate()
         assert self._raw is not None
-        ordered = sqlite3.connect(":memory:", isolation_level=None)
+        ordered = sqlite3.connect(":memory:", isolation_level=None, cached_statements=1000)
         _copy_in_order(self._raw, ordered)
         self._let_go()
         self._go_on_with(ordered)
@@ -72,13 +73,11 @@ class ThrowawayDatabase(Database):
     def _go_on_with(self, raw: sqlite3.Connection) -> None:
         self._raw = raw
         raw.execute("PRAGMA foreign_keys = ON")
-        self._writing_here = _Here(_connected(raw, "BEGIN"))
-        self._reading_here = _Here(_connected(raw, None))
+        self._here = _Here(raw)
 
     def _let_go(self) -> None:
         if self._raw is not None:
-            self._writing_here.sync.close()
-            self._reading_here.sync.close()
+            self._here.sync.close()
             self._raw.close()
             self._raw = None
 
@@ -86,14 +85,20 @@ class ThrowawayDatabase(Database):
     async def write(self) -> AsyncIterator[Connection]:
         """One transaction, alone in writing: committed when the block ends, undone when it raises."""
         async with self._writing:
-            with self._writing_here.sync.begin():
-                yield cast("Connection", self._writing_here)
+            assert self._raw is not None
+            self._raw.execute("BEGIN")
+            try:
+                yield cast("Connection", self._here)
+            except BaseException:
+                self._raw.rollback()
+                raise
+            self._raw.commit()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """The same connection, in its turn: whoever reads sees no transaction that is under way."""
         async with self._writing:
-            yield cast("Connection", self._reading_here)
+            yield cast("Connection", self._here)
 
     def write_out(self) -> None:
         """Write all of it into its file, which must not be there; packed, so that only what it holds tells."""
@@ -113,8 +118,11 @@ class ThrowawayDatabase(Database):
 class _Here:
     """What storage/ asks of a connection, answered at once: no thread, no waiting, no order but the caller's."""
 
-    def __init__(self, sync: SyncConnection) -> None:
-        self.sync = sync
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, hide_parameters=True)
+        self.sync = engine.connect()
+        self._raw = raw
+        self._statements = Statements(self.sync.dialect)
 
     @property
     def dialect(self) -> Dialect:
@@ -123,6 +131,12 @@ class _Here:
     async def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
+        given = {} if parameters is None else parameters
+        if isinstance(given, Mapping) and (plain := self._statements.prepared(statement, given)) is not None:
+            try:
+                return cast("CursorResult[Any]", plain.execute(self._raw, given))
+            except sqlite3.Error:
+                pass  # which SQLAlchemy meets too, and raises as its callers know it
         return self.sync.execute(statement, parameters)
 
     async def exec_driver_sql(self, statement: str) -> CursorResult[Any]:
@@ -130,13 +144,6 @@ class _Here:
 
     async def run_sync(self, work: Callable[[SyncConnection], _T]) -> _T:
         return work(self.sync)
-
-
-def _connected(raw: sqlite3.Connection, begin: str | None) -> SyncConnection:
-    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, hide_parameters=True)
-    if begin is not None:
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine.connect()
 
 
 def _copy_in_order(made: sqlite3.Connection, fresh: sqlite3.Connection) -> None:

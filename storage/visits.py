@@ -76,6 +76,7 @@ _EXPECTED = (
     .order_by(_phases.c.start, _p.c.code)
     .limit(bindparam("limit"))
 )
+_EXPECTED_AT_SITES = _EXPECTED.where(_p.c.site_id.in_(bindparam("site_ids", expanding=True)))
 
 
 async def expected_visits(
@@ -90,5 +91,8 @@ async def expected_visits(
 ) -> list[Expected]:
     """Patients of a protocol whose phase began by a day, and who have no form of this visit; the earliest first."""
     asked = {"protocol_id": protocol_id, "phase": phase, "visit": visit, "started_by": started_by, "limit": limit}
-    query = _EXPECTED if site_ids is None else _EXPECTED.where(_p.c.site_id.in_(site_ids))
-    return [Expected.of(row) for row in await conn.execute(query, asked)]
+    if site_ids is None:
+        rows = await conn.execute(_EXPECTED, asked)
+    else:
+        rows = await conn.execute(_EXPECTED_AT_SITES, {**asked, "site_ids": sorted(site_ids)})
+    return [Expected.of(row) for row in rows]

@@ -7,7 +7,7 @@ from diary import SYSTEM, PatientStatus
 from diary.answers import correct_entry, enter_answer
 from diary.enrolment import change_status, move_phase
 from diary.joining import choose_time, choose_zone
-from diary.service import tally
+from diary.service import LARGE, tally, tally_if_large
 from reports.adherence import By, adherence
 from storage import tables
 from tests.cast import START, T0, Stage, cairo
@@ -39,6 +39,15 @@ async def test_what_was_tallied_and_what_came_since_are_what_a_recount_gives(sta
     for hours in (1, 2, 9, 14, 24, 24 * 7, 24 * 60, 24 * 400):
         told, recounted = await both(stage, FRIDAY + timedelta(hours=hours))
         assert told == recounted
+    assert len(await tallied(stage)) == 2
+
+
+async def test_only_a_large_trial_is_tallied(stage: Stage, amina, elsewhere, monkeypatch):
+    assert LARGE > 2
+    assert not await tally_if_large(stage.db, now=FRIDAY)
+    assert await tallied(stage) == set()
+    monkeypatch.setattr("diary.service.LARGE", 2)
+    assert not await tally_if_large(stage.db, now=FRIDAY)
     assert len(await tallied(stage)) == 2
 
 

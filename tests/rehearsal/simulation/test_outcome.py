@@ -19,6 +19,7 @@ from rehearsal.simulation.outcome import simulate
 from rehearsal.simulation.trial import Wanted, allocation
 from reports.exported import Exported
 from reports.randomisation import read_allocation
+from storage.prepared import Statements
 from tests.rehearsal.simulation.conftest import WEEK, Left, bytes_of
 
 ROOT = Path(__file__).parents[3]
@@ -33,12 +34,12 @@ def test_the_same_seed_gives_the_same_bytes_of_every_file(week: Left, tmp_path):
     assert set(first) == set(second)
 
 
-def test_half_a_year_gives_the_same_bytes_again(tmp_path):
+def test_half_a_year_gives_the_same_bytes_when_sqlalchemy_executes_every_statement(tmp_path, monkeypatch):
     wanted = Wanted(load_protocol("magnesium-clbp"), patients=3, seed=2)
-    for name in ("one", "two"):
-        outcome = simulate(tmp_path / name, wanted)
-        assert outcome.findings.faults == []
-    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
+    assert simulate(tmp_path / "prepared", wanted).findings.faults == []
+    monkeypatch.setattr(Statements, "prepared", lambda *_: None)
+    assert simulate(tmp_path / "each anew", wanted).findings.faults == []
+    assert bytes_of(tmp_path / "prepared") == bytes_of(tmp_path / "each anew")
 
 
 def test_another_seed_gives_another_trial(week: Left, tmp_path):
