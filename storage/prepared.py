@@ -43,7 +43,7 @@ class Prepared:
 
     parts: Sequence[str]
     places: Sequence[_Place]
-    readers: Sequence[Callable[[Any], Any] | None]
+    readers: Sequence[Any]  # one for each column, None where its value is as SQLite gives it
     rows: SimpleResultMetaData | None = None  # known when the first have come, with their names
 
     @classmethod
