@@ -124,9 +124,9 @@ class LeanRequest(BaseRequest):
             # No cause is kept: a decoding error carries the document it could not read.
             raise TelegramError("Invalid server response")
         result = answer.get("result")
-        if isinstance(result, dict) and "message_id" in result and "chat" in result:
-            # What was sent or changed comes back whole. Nobody looks at more of it than its number, and at nothing
-            # of what was changed, and to make objects of the rest takes longer than to send it.
+        if isinstance(result, dict) and "message_id" in result and "text" in result:
+            # A text that was sent or changed comes back whole. Nobody looks at more of it than its number, and at
+            # nothing of what was changed, and to make objects of the rest takes longer than to send it.
             place = {name: result[name] for name in ("message_id", "date", "chat") if name in result}
             answer["result"] = True if "edit_date" in result else place
         return answer

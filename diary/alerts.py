@@ -1,9 +1,9 @@
 """Calls staff: rules of the protocol over the ledger, each alert once, a notice to everyone it concerns."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise, takewhile
+from itertools import groupby, islice, pairwise, takewhile
 from typing import Any, NamedTuple
 
 import structlog
@@ -151,11 +151,9 @@ def _holds(rule: Rule, slots: Sequence[ClosedSlot], now: datetime) -> list[Stret
     """The stretches a rule is true for."""
     match rule.kind:
         case "silent-days":
-            # What staff typed in is neither the patient's silence nor the end of it.
-            asked = [slot for slot in slots if slot.answered_as != "staff"]
-            return _silent(asked, rule.days or 0)
+            return _silent(slots, rule.days or 0)
         case "missed-doses":
-            return _all_missed([slot for slot in slots if slot.kind == "dose"], rule.doses or 0)
+            return _all_missed(slots, rule.doses or 0)
         case "pain-at-least":
             return _pain_stays(slots, rule.score or 0, rule.days or 0)
         case "pain-jump":
@@ -164,40 +162,43 @@ def _holds(rule: Rule, slots: Sequence[ClosedSlot], now: datetime) -> list[Stret
             return []  # side effects and unreachable chats call at once, where they happen
 
 
-def _silent(asked: Sequence[ClosedSlot], days: int) -> list[Stretch]:
-    """Nothing answered on the last `days` days on which something was asked."""
-    by_day = [list(group) for _, group in groupby(asked, key=lambda slot: slot.local_date)]
-    last = [slot for day in by_day[-days:] for slot in day]
-    if len(by_day) < days or any(slot.state != SlotState.MISSED for slot in last):
+def _silent(slots: Sequence[ClosedSlot], days: int) -> list[Stretch]:
+    """Nothing answered on the last `days` days on which something was asked.
+
+    What staff typed in is neither the patient's silence nor the end of it.
+    """
+    asked = [slot for slot in reversed(slots) if slot.answered_as != "staff"]
+    last = [[*day] for _, day in islice(groupby(asked, key=lambda slot: slot.local_date), days)]
+    if len(last) < days or any(slot.state != SlotState.MISSED for day in last for slot in day):
         return []
-    return [_missed_at_the_end(asked)]
+    return [_missed_until_now(asked)]
 
 
-def _all_missed(doses: Sequence[ClosedSlot], count: int) -> list[Stretch]:
-    last = doses[-count:]
+def _all_missed(slots: Sequence[ClosedSlot], count: int) -> list[Stretch]:
+    doses = [slot for slot in reversed(slots) if slot.kind == "dose"]
+    last = doses[:count]
     if len(last) < count or any(slot.state != SlotState.MISSED for slot in last):
         return []
-    return [_missed_at_the_end(doses)]
+    return [_missed_until_now(doses)]
 
 
-def _missed_at_the_end(slots: Sequence[ClosedSlot]) -> Stretch:
+def _missed_until_now(newest_first: Sequence[ClosedSlot]) -> Stretch:
     """The run of missed slots at the end, named by its first, so that it is one alert however long it lasts.
 
     An own answer breaks a silence when it comes, which may be after the first slot of the next run was due.
     """
-    run = list(takewhile(lambda slot: slot.state == SlotState.MISSED, reversed(slots)))
-    first = run[-1]
-    own = (slot.received_at for slot in slots if slot.source in OWN_SOURCES)
+    first = list(takewhile(lambda slot: slot.state == SlotState.MISSED, newest_first))[-1]
+    own = (slot.received_at for slot in newest_first if slot.source in OWN_SOURCES)
     answered = (at for at in own if at is not None)
     return Stretch(f"since:{first.item}:{first.local_date}:{first.n}", max([first.due_at, *answered]))
 
 
 def _pain_stays(slots: Sequence[ClosedSlot], score: int, days: int) -> list[Stretch]:
-    by_day = [list(group) for _, group in groupby(_rated(slots), key=lambda rated: rated.slot.local_date)]
-    run = list(takewhile(lambda day: max(rated.score for rated in day) >= score, reversed(by_day)))
+    by_day = ([*day] for _, day in groupby(_rated(reversed(slots)), key=lambda rated: rated.slot.local_date))
+    run = list(takewhile(lambda day: max(rated.score for rated in day) >= score, by_day))
     if len(run) < days:
         return []
-    first = run[-1][0].slot
+    first = run[-1][-1].slot
     return [Stretch(f"since:{first.local_date}", first.due_at)]
 
 
@@ -216,12 +217,10 @@ class _Rated(NamedTuple):
     recorded_at: datetime
 
 
-def _rated(slots: Sequence[ClosedSlot]) -> list[_Rated]:
-    return [
-        _Rated(slot, slot.score, slot.recorded_at)
-        for slot in slots
-        if slot.score is not None and slot.recorded_at is not None
-    ]
+def _rated(slots: Iterable[ClosedSlot]) -> Iterator[_Rated]:
+    for slot in slots:
+        if slot.score is not None and slot.recorded_at is not None:
+            yield _Rated(slot, slot.score, slot.recorded_at)
 
 
 async def note_unreachable(db: Database, *, contact_id: int, reachable: str, now: datetime) -> None:

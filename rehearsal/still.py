@@ -5,13 +5,24 @@ same every time. Nothing waits for time to pass unless `let_pass` is told so.
 """
 
 import asyncio
+import selectors
 from typing import cast
+
+
+class _SeldomAsking(selectors.DefaultSelector):
+    """Asks for sockets only when there is nothing else to do: a thread's result does not come by one."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return [] if timeout == 0 else super().select(timeout)
 
 
 class StillLoop(asyncio.SelectorEventLoop):
     """A loop for `asyncio.Runner(loop_factory=StillLoop)`."""
 
     _seconds = 0.0
+
+    def __init__(self) -> None:
+        super().__init__(_SeldomAsking())
 
     def time(self) -> float:
         """The loop's own seconds, which only `let_pass` moves."""

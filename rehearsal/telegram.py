@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
+import orjson
+
 from rehearsal import parameters as p
 from rehearsal.accounts import Account
 from rehearsal.bell import Bell
@@ -232,8 +234,8 @@ class Telegram:
                 result = await result
         except RefusalError as refusal:
             return as_answer(refusal)
-        text = result.text if isinstance(result, Raw) else json.dumps(result, ensure_ascii=False)
-        return Answer(200, f'{{"ok":true,"result":{text}}}'.encode())
+        written = result.text.encode() if isinstance(result, Raw) else orjson.dumps(result)
+        return Answer(200, b'{"ok":true,"result":%b}' % written)
 
     def _noted(self, call: Call, answer: Answer) -> Answer:
         call.status = answer.status
@@ -245,7 +247,8 @@ class Telegram:
 
 def with_uploads(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Put files where `attach://name` points to them."""
-    taken = {str(value)[9:] for value in fields.values() if str(value)[:9] == "attach://"}
+    texts = (value for value in fields.values() if isinstance(value, str))
+    taken = {text[9:] for text in texts if text.startswith("attach://")}
     return {
         name: fields.get(value[9:], value) if isinstance(value, str) and value.startswith("attach://") else value
         for name, value in fields.items()

@@ -1,10 +1,11 @@
 """The updates a bot has not confirmed yet: numbered, kept for a time, handed out again until confirmed."""
 
-import json
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import orjson
 
 from rehearsal.bell import Bell
 from rehearsal.chats import Json
@@ -42,7 +43,7 @@ class Updates:
         """Queue an update unless the bot asked not to get its kind; answer its id."""
         if not self._wanted(kind):
             return None
-        raw = json.dumps({"update_id": self.next_id, kind: content}, ensure_ascii=False)
+        raw = orjson.dumps({"update_id": self.next_id, kind: content}).decode()
         return self._append(raw, self._clock() + kept, lane)
 
     def poison(self, raw: str) -> int:

@@ -2,12 +2,19 @@
 
 import json
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Date, DateTime, Dialect, Text, Time
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _ZONE_AT = len("2026-11-25T08:00:00.000000")
+
+
+@lru_cache(maxsize=64)
+def _as_text(instant: datetime) -> str:
+    """An instant as SQLite keeps it; the moment that it is now is written again and again."""
+    return f"{instant.astimezone(UTC).isoformat(timespec='microseconds')[:_ZONE_AT]}Z"
 
 
 class Instant(TypeDecorator[datetime]):
@@ -26,8 +33,7 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("an instant needs a time zone")
-        at = value if value.tzinfo is UTC else value.astimezone(UTC)
-        return f"{at.isoformat(timespec='microseconds')[:_ZONE_AT]}Z" if dialect.name == "sqlite" else at
+        return _as_text(value) if dialect.name == "sqlite" else value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Give the instant back with its zone."""

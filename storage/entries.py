@@ -108,9 +108,12 @@ async def pass_note_on(
     return done.rowcount == 1
 
 
+_NOTE = select(_n.c.patient_id, _n.c.kind, _n.c.text).where(_n.c.id == bindparam("note_id"))
+
+
 async def note_text(conn: Connection, note_id: int) -> tuple[int, str, str]:
     """A note's patient, kind and text."""
-    row = (await conn.execute(select(_n.c.patient_id, _n.c.kind, _n.c.text).where(_n.c.id == note_id))).one()
+    row = (await conn.execute(_NOTE, {"note_id": note_id})).one()
     return row.patient_id, row.kind, row.text
 
 

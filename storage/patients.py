@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, insert, select, update
 
 from protocol.calendar import Enrolment, ZoneSince
 from protocol.lifecycle import STANDING, PatientStatus
@@ -171,12 +171,15 @@ async def enrolment_of(conn: Connection, patient: Patient) -> Enrolment:
 
 async def zone_of_patient(conn: Connection, patient_id: int) -> str:
     """The zone the patient lives in now."""
-    return str((await conn.execute(zone_now(patient_id))).scalar_one())
+    return str((await conn.execute(_ZONE_NOW, {"patient_id": patient_id})).scalar_one())
 
 
-def zone_now(patient_id: int | ColumnElement[int]) -> Select[tuple[str]]:
+def zone_now(patient_id: ColumnElement[int]) -> Select[tuple[str]]:
     """The question for the zone that a patient lives in now, alone or as a part of another one."""
     return select(_zones.c.zone).where(_zones.c.patient_id == patient_id).order_by(_zones.c.since.desc()).limit(1)
+
+
+_ZONE_NOW = zone_now(bindparam("patient_id", type_=Integer))
 
 
 async def add_consent(conn: Connection, *, audit: AuditId, **values: Any) -> None:

@@ -14,6 +14,7 @@ from storage.records import Record, Site, StaffMember, columns_of
 from storage.writing import insert_row
 
 _SITE = columns_of(Site, tables.sites)
+_SITE_BY_ID = select(*_SITE).where(tables.sites.c.id == bindparam("site_id"))
 _SITES = select(*_SITE).order_by(tables.sites.c.code)
 _PROTOCOL_IDS = select(tables.protocols.c.sha256, tables.protocols.c.id)
 _STAFF = columns_of(StaffMember, tables.staff)
@@ -29,6 +30,7 @@ _TO_TELL = (
     .order_by(tables.staff.c.code)
 )
 _REACHED = _TO_TELL.where(tables.contacts.c.reachable == "yes")
+_ANY_REACHED = _REACHED.limit(1)
 _SITES_OF = select(tables.staff_sites.c.site_id).where(tables.staff_sites.c.staff_id == bindparam("staff_id"))
 _STAFF_BY_ID = select(*_STAFF).where(tables.staff.c.id == bindparam("staff_id"))
 
@@ -68,7 +70,7 @@ async def site_by_code(conn: Connection, code: str) -> Site | None:
 
 async def site_by_id(conn: Connection, site_id: int) -> Site:
     """The clinic of this id."""
-    return Site.of((await conn.execute(select(*_SITE).where(tables.sites.c.id == site_id))).one())
+    return Site.of((await conn.execute(_SITE_BY_ID, {"site_id": site_id})).one())
 
 
 async def add_staff(
@@ -186,7 +188,7 @@ async def staff_to_tell(
 
 async def team_can_be_told(conn: Connection, site_id: int, roles: Sequence[str]) -> bool:
     """Whether any of those to tell has a chat that messages reach."""
-    told = await conn.execute(_REACHED.limit(1), {"site_id": site_id, "roles": list(roles)})
+    told = await conn.execute(_ANY_REACHED, {"site_id": site_id, "roles": list(roles)})
     return told.first() is not None
 
 

@@ -1,7 +1,10 @@
 """Rows as values: what the other rooms get to see of the tables."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
+from operator import itemgetter
 from typing import Any, Self, cast
 
 from sqlalchemy import ColumnElement, Row, Table
@@ -21,8 +24,16 @@ class Record:
     @classmethod
     def of(cls, row: Row[*tuple[Any, ...]]) -> Self:
         """Make the value from a row that has at least its columns."""
-        mapping = row._mapping  # noqa: SLF001 - the documented way to read a row by name
-        return cls(**{name: mapping[name] for name in _names(cls)})
+        read = _reader(cls)  # type: ignore[arg-type]  # classes are hashable, which mypy does not see of this one
+        return cls(*read(row._mapping))  # noqa: SLF001 - the documented way to read a row by name
+
+
+@cache
+def _reader(record: type[Record]) -> Callable[[Any], tuple[Any, ...]]:
+    """What takes a record's values out of a row by their names, in the order of its fields."""
+    names = _names(record)
+    read = itemgetter(*names)
+    return read if len(names) > 1 else lambda row: (read(row),)
 
 
 def columns_of(record: type[Record], table: Table) -> list[ColumnElement[Any]]:

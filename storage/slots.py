@@ -26,6 +26,14 @@ _OF_PATIENT = (
     .where(_s.c.patient_id == bindparam("patient_id"))
     .order_by(_s.c.due_at, _s.c.id)
 )
+_NEXT = (
+    select(*_SLOT, state_of_slot(_NOW))
+    .where(_s.c.patient_id == bindparam("patient_id"), _s.c.due_at > _NOW, _s.c.answered_by.is_(None))
+    .where(_s.c.cancelled_because.is_(None), _s.c.excused_because.is_(None))
+    .order_by(_s.c.due_at)
+    .limit(1)
+)
+_NEXT_OF_ITEM = _NEXT.where(_s.c.item == bindparam("item"))
 _CHANGE = update(_s).where(_s.c.id == bindparam("slot_id"))
 _FORGET_CLOSED = update(_s).where(_s.c.next_nudge_at <= _NOW, _s.c.closes_at <= _NOW).values(next_nudge_at=None)
 _NEXT_DUE = select(_s.c.next_nudge_at).where(_s.c.next_nudge_at > _NOW).order_by(_s.c.next_nudge_at).limit(1)
@@ -196,16 +204,11 @@ async def questions(conn: Connection, slot_ids: Collection[int]) -> dict[int, Qu
 
 async def next_slot(conn: Connection, patient_id: int, *, now: datetime, item: str | None = None) -> Slot | None:
     """The first slot that is still to be asked for (of one item)."""
-    query = (
-        select(*_SLOT, state_of_slot(now))
-        .where(_s.c.patient_id == patient_id, _s.c.due_at > now, _s.c.answered_by.is_(None))
-        .where(_s.c.cancelled_because.is_(None), _s.c.excused_because.is_(None))
-        .order_by(_s.c.due_at)
-        .limit(1)
-    )
-    if item is not None:
-        query = query.where(_s.c.item == item)
-    found = (await conn.execute(query)).one_or_none()
+    asked = {"patient_id": patient_id, "now": now}
+    if item is None:
+        found = (await conn.execute(_NEXT, asked)).one_or_none()
+    else:
+        found = (await conn.execute(_NEXT_OF_ITEM, {**asked, "item": item})).one_or_none()
     return Slot.of(found) if found else None
 
 
