@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check lint types contracts wheel bench fix lock clean
+.PHONY: demo test check lint types contracts wheel bench evidence fix lock clean
 
 demo: $(READY)
 	$(BIN)/daybook demo
@@ -25,6 +25,10 @@ contracts: $(READY)
 
 wheel: $(READY)
 	sh tests/wheel.sh
+
+# About ten minutes; SCALE=10 tries ten times as often, SEED=2 by other dice.
+evidence: $(READY)
+	$(BIN)/python -m tests.evidence
 
 bench: $(READY)
 	$(BIN)/python -m bench
