@@ -15,7 +15,7 @@ import structlog
 from cli.wiring import clock
 from diary import Database, Keys
 from tests.conftest import KEY
-from tests.evidence import inside
+from tests.evidence import every_call, inside
 from tests.evidence.cuts import losses, recorded
 from tests.evidence.mutants import JOURNALS, MUTANTS, program
 from tests.evidence.table import Control, Row, printed
@@ -85,6 +85,31 @@ def whole_trials() -> Row:
     return within(claim, of=of, tried=scaled(12), failing=failing, mutants=mutants, control=1)
 
 
+async def failing_statements(template: Path) -> Row:
+    """A disk error at each statement and each commit of an evening."""
+    mutant, thin = "an update that fails is set aside at once", 7
+    tried, amiss = await every_call.failing_statements(template, _every(1))
+    with every_call.MUTANTS[mutant]():
+        again, caught = await every_call.failing_statements(template, thin)
+    claim = "whichever statement of an evening fails, it ends the same"
+    return Row(claim, tried, "statements", amiss, (Control(mutant, again, len(caught)),))
+
+
+async def failing_calls(template: Path) -> Row:
+    """Each call to Telegram of an evening, failing in each of seven ways."""
+    mutant = "a message of unknown fate is sent again"
+    tried, amiss = await every_call.failing_calls(template, _every(1))
+    with every_call.MUTANTS[mutant]():
+        again, caught = await every_call.failing_calls(template, 1)
+    claim = "whichever call to Telegram of an evening fails, and however, it ends the same"
+    return Row(claim, tried, "calls", amiss, (Control(mutant, again, len(caught)),))
+
+
+def _every(how_thin: int) -> int:
+    """Which of all to try at this scale: each, or every so manieth."""
+    return max(1, round(how_thin / SCALE))
+
+
 async def kills(template: Path) -> Row:
     """SIGKILL of the real process, at random and as certain calls are on the wire."""
     came = await _kill(template, kills=scaled(40))
@@ -121,6 +146,8 @@ async def evidence() -> list[Row]:
         experiments: Sequence[Callable[[], Awaitable[Row]]] = (
             *(lambda journal=journal: power_cuts(journal, template) for journal in JOURNALS),
             lambda: kills(template),
+            lambda: failing_statements(template),
+            lambda: failing_calls(template),
             lambda: asyncio.to_thread(forged_taps),
             lambda: asyncio.to_thread(clock_changes),
             lambda: asyncio.to_thread(whole_trials),
