@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
-from protocol.errors import BackupError
 from storage import proven
 from storage.audit import SYSTEM, Audit, write_audit
 from storage.backups import Proven, Source, Watching, back_up_into
@@ -40,10 +39,6 @@ async def back_up(
     """
     copied, broken_off, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
 
-    def go_on() -> None:
-        if broken_off.is_set():
-            raise BackupError("The backup was broken off.")
-
     def is_copied() -> None:
         loop.call_soon_threadsafe(copied.set)
 
@@ -52,7 +47,7 @@ async def back_up(
         if not made.cancelled():
             made.exception()  # looked at also when whoever waited has gone
 
-    watching = Watching(go_on, is_copied)
+    watching = Watching(broken_off.is_set, is_copied)
     database = Path(db.url.database or "")
     try:
         async with quiet or nullcontext():

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 NIGHT: Final = time(2, 30)
 NIGHT_LASTS: Final = timedelta(hours=3)
-AT_LEAST_EVERY: Final = timedelta(days=1)
+AT_LEAST_EVERY: Final = timedelta(hours=25)  # as long as the day on which clocks go back
 TRY_AGAIN: Final = timedelta(hours=1)
 LOOK_SECONDS: Final = 60.0
 MONTHS_KEPT: Final = 12

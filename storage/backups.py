@@ -47,10 +47,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Whoever waits for a backup: asked whether to go on, which may raise, and told when the copy is made."""
+    """Whoever waits for a backup: asked whether it is broken off, and told when the copy is made."""
 
-    go_on: Callable[[], None]
+    broken_off: Callable[[], bool]
     copied: Callable[[], None]
+
+    def go_on(self) -> None:
+        """Go on, or not: raises BackupError."""
+        if self.broken_off():
+            raise BackupError("The backup was broken off; nothing of it was kept.")
 
 
 def back_up_into(file: Path, source: Source, watching: Watching) -> Proven:
@@ -209,6 +214,8 @@ def _prove(file: Path, restored: Path, said: Contents, keys: Keys, go_on: Callab
     """Restore a finished file and hold what comes out to what went in; gives its fingerprint."""
     try:
         with file.open("rb") as sealed:
+            # From the disk, as far as the kernel lets itself be asked, and not from its memory of what was written.
+            os.posix_fadvise(sealed.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             found = unsealed(sealed, keys, restored, go_on)
     except SealError:
         raise NotProvenError("it cannot be opened again") from None
