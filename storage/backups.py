@@ -22,7 +22,8 @@ PARTIAL: Final = ".partial"
 _PAGES_A_STEP: Final = 1000
 _PAUSE_SECONDS: Final = 0.005  # a writer that waits for a step's end tries again within this
 _BEGINNINGS: Final = 3
-_COPIED_WITHIN: Final = 60.0
+_WAITS: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_WAITS_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +172,21 @@ def _copy(database: Path, copy: Path, go_on: Callable[[], None]) -> None:
 
 
 class _Deadline:
-    """Ends a copy that has taken too long: SQLite itself would wait for another writer for ever."""
+    """Ends a copy that gets no further: SQLite itself would wait for another writer for ever."""
 
     def __init__(self, go_on: Callable[[], None]) -> None:
         self._go_on = go_on
-        self._until = time.monotonic() + _COPIED_WITHIN
+        self._moved_at = time.monotonic()
 
-    def __call__(self, _status: int, _left: int, _total: int) -> None:
+    def __call__(self, status: int, _left: int, _total: int) -> None:
         self._go_on()
-        if time.monotonic() > self._until:
-            raise BackupError("The database could not be copied in a minute, as others write to it; try again.")
+        now = time.monotonic()
+        if status not in _WAITS:
+            self._moved_at = now
+        elif now - self._moved_at > _WAITS_SECONDS:
+            raise BackupError(
+                "The database was locked by another program for a minute; try again when that has ended."
+            )
 
 
 class _BegunAnewError(Exception):

@@ -1,12 +1,14 @@
 """The real service and its backups: made beside it, restored elsewhere, and never underneath a running one."""
 
+import asyncio
+import random
 import shutil
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from tests.process.deployment import Deployment
+from tests.process.deployment import DAYBOOK, Deployment
 
 
 def kept(folder):
@@ -55,3 +57,57 @@ async def test_a_folder_that_is_away_is_an_error_in_the_log_and_the_service_goes
     await deployment.until(lambda: deployment.count("SELECT count(*) FROM inbox"))
     process.stop()
     assert await process.ended() == 0
+
+
+def fill(deployment: Deployment, megabytes: int):
+    """Let the database be so large that a backup takes a while."""
+    with closing(sqlite3.connect(deployment.file)) as raw:
+        raw.execute("CREATE TABLE filling (x BLOB)")
+        raw.executemany("INSERT INTO filling VALUES (randomblob(?))", [(1 << 20,)] * megabytes)
+        raw.commit()
+
+
+def scratch(deployment: Deployment):
+    return list(deployment.folder.glob(".daybook-scratch-*"))
+
+
+async def test_a_backup_that_is_killed_at_any_moment_leaves_a_proven_file_or_none(deployment: Deployment, folder):
+    fill(deployment, 30)
+    chance, left = random.Random(11), 0
+    for number in range(8):
+        file = folder / f"{number}.backup"
+        handle = await asyncio.create_subprocess_exec(
+            DAYBOOK, "backup", str(file), cwd=deployment.folder, env=deployment.environment(),
+            stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        before = scratch(deployment)
+        await deployment.until(
+            lambda before=before, handle=handle: (
+                set(scratch(deployment)) - set(before) or handle.returncode is not None
+            )
+        )
+        await asyncio.sleep(chance.uniform(0, 0.4))
+        if handle.returncode is None:
+            handle.kill()
+        await handle.wait()
+        left += bool(scratch(deployment))
+        if file.exists():
+            to = deployment.folder / f"{number}.db"
+            said = await deployment.call("restore", str(file), DAYBOOK_DATABASE_URL=f"sqlite:///{to}")
+            assert said.code == 0
+    assert left >= 3  # or it was killed at no moment that matters
+    assert (await deployment.call("backup", str(folder / "whole.backup"))).code == 0
+    assert scratch(deployment) == []
+
+
+async def test_a_service_that_is_stopped_while_it_backs_up_ends_in_time_and_leaves_nothing(
+    deployment: Deployment, folder
+):
+    fill(deployment, 150)
+    process = await deployment.start(DAYBOOK_BACKUP_DIR=str(folder))
+    await deployment.until(lambda: scratch(deployment))
+    process.stop()
+    assert await process.ended() == 0
+    assert scratch(deployment) == []
+    assert kept(folder) == []
+    assert deployment.count("SELECT count(*) FROM backups") == 0

@@ -280,6 +280,27 @@ async def test_the_copy_is_made_while_quiet_is_held_and_the_proof_is_not(stage, 
     assert seen == {"_copy": True, "prove": False}
 
 
+@pytest.mark.skipif(
+    database.wal_is_safe(sqlite3.sqlite_version_info[:3]), reason="with a write-ahead log nobody locks a reader out"
+)
+async def test_a_copy_that_another_program_locks_out_is_given_up_and_says_so(stage, tmp_path, monkeypatch):
+    """Locked when the copy has begun: before that SQLite waits by itself and then says so."""
+    monkeypatch.setattr(backups, "_WAITS_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / "daybook.db", isolation_level=None, check_same_thread=False)
+    really = backups._copied_in_steps
+
+    def locked(*arguments):
+        other.execute("BEGIN EXCLUSIVE")
+        return really(*arguments)
+
+    monkeypatch.setattr(backups, "_copied_in_steps", locked)
+    with pytest.raises(BackupError, match="locked by another program"):
+        await back_up(stage.db, tmp_path / "a.backup", clock=clock)
+    other.execute("ROLLBACK")
+    other.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["daybook.db"]
+
+
 def test_what_a_killed_process_left_goes_and_what_is_in_use_stays(tmp_path):
     left = tmp_path / ".daybook-scratch-old"
     left.mkdir()
