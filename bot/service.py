@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -222,6 +223,11 @@ class Service:
                 self._seen.rules = now
             while not self._stopping and await tally_if_large(self.db, now=now):
                 pass  # a hundred patients a time, and whoever waits to write goes first
+
+    @property
+    def between_ticks(self) -> AbstractAsyncContextManager[object]:
+        """While this is held no tick runs: for what would hinder its sends, or be hindered by them."""
+        return self._ticking
 
     @property
     def idle(self) -> bool:

@@ -1,6 +1,7 @@
 """`daybook doctor`: looks at everything a diary needs and says what to mend, in an order that makes sense."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from cli.telegram_name import SECONDS, NoNameError, ask_name
 from diary import Database, Keys
 from diary.team import list_sites
 from protocol.errors import DaybookError, SettingsError
-from reports.health import Health, health_of, serves
+from reports.health import Health, backup_is_old, health_of, serves
 from web.server import AddressTakenError, check_listening
 
 _FREE_BYTES_NEEDED = 500 * 1024 * 1024
@@ -30,11 +31,17 @@ _SYNCHRONOUS = {"0": "off", "1": "normal", "2": "full", "3": "extra"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; where it is not `ok`, `says` names the mend."""
+    """One thing that was looked at; where it is not `ok`, or only `warns`, `says` names the mend."""
 
     check: str
     ok: bool
     says: str
+    warns: bool = False
+
+    @property
+    def mark(self) -> str:
+        """The word its line begins with."""
+        return "mend" if not self.ok else "warn" if self.warns else "ok"
 
 
 def doctor(*, as_json: JsonFlag = False) -> None:
@@ -42,10 +49,10 @@ def doctor(*, as_json: JsonFlag = False) -> None:
     found = asyncio.run(_examine())
     ok = all(finding.ok for finding in found)
     if as_json:
-        checks = [{"check": one.check, "ok": one.ok, "says": one.says} for one in found]
+        checks = [{"check": one.check, "ok": one.ok, "warns": one.warns, "says": one.says} for one in found]
         print_json({"ok": ok, "checks": checks})
     else:
-        print(lines([("ok" if one.ok else "mend", one.check, one.says) for one in found]))
+        print(lines([(one.mark, one.check, one.says) for one in found]))
     if not ok:
         raise typer.Exit(1)
 
@@ -116,6 +123,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             known = ", ".join(site.code for site in sites)
             yield Finding("sites", bool(sites), known or "there is none; add one with `daybook site add`")
             yield _clock(health, now)
+            yield _backups(settings.backup_dir, health, now)
     except DaybookError as error:
         yield Finding("database", False, str(error))
     yield _web(settings, health, now)
@@ -136,6 +144,24 @@ def _disk(folder: Path) -> Finding:
     if free < _FREE_BYTES_NEEDED:
         return Finding("disk", False, f"{says}; make room, a full disk loses answers")
     return Finding("disk", True, says)
+
+
+def _backups(folder: Path | None, health: Health, now: datetime) -> Finding:
+    """Whether the service makes backups, and how old the last one is that was proven."""
+    if folder is None:
+        says = "the service makes none; name a folder on another disk with DAYBOOK_BACKUP_DIR"
+        return Finding("backups", True, says, warns=True)
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        says = f"{folder.absolute()} is no folder that can be written to; make it, or connect its disk"
+        return Finding("backups", False, says)
+    if health.backed_up_at is None:
+        says = f"none was proven yet; the service makes one in {folder.absolute()} when it starts"
+        return Finding("backups", True, says, warns=True)
+    hours = (now - health.backed_up_at).total_seconds() / 3600
+    says = f"the last one that was proven is {hours:.1f} h old"
+    if backup_is_old(health.backed_up_at, now=now):
+        return Finding("backups", True, f"{says}; look at the log of `daybook serve`", warns=True)
+    return Finding("backups", True, says)
 
 
 def _web(settings: Settings, health: Health | None, now: datetime) -> Finding:

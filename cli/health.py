@@ -21,6 +21,8 @@ def health(*, as_json: JsonFlag = False) -> None:
         print_json(_row(found, wrong, now))
     else:
         print(f"not healthy: {'; '.join(wrong)}" if wrong else "healthy")
+        if settings.backup_dir or found.backed_up_at:
+            print(_backed_up(found, now))
     if wrong:
         raise typer.Exit(1)
 
@@ -38,7 +40,15 @@ def _row(found: Health, wrong: list[str], now: datetime) -> dict[str, Any]:
         "poll_seconds_ago": _ago(found.polled_at, now),
         "dispatch_seconds_ago": _ago(found.dispatched_at, now),
         "oldest_overdue_seconds": _ago(found.overdue_since, now) or 0.0,
+        "backup_seconds_ago": _ago(found.backed_up_at, now),
     }
+
+
+def _backed_up(found: Health, now: datetime) -> str:
+    """How old the last proven backup is; that makes no service unhealthy, which would only be started again."""
+    if found.backed_up_at is None:
+        return "no backup was proven yet"
+    return f"the last proven backup is {(now - found.backed_up_at).total_seconds() / 3600:.1f} h old"
 
 
 def _ago(at: datetime | None, now: datetime) -> float | None:

@@ -37,6 +37,8 @@ DOORS = (
     Door("serve", "cli.serve", "serve", "Run the bot, the reminders and the web address."),
     Door("health", "cli.health", "health", "Say whether the service lives, listens and sends in time."),
     Door("migrate", "cli.init", "migrate", "Bring the database up to date."),
+    Door("backup", "cli.backups", "backup", "Copy everything into a sealed file that is proven."),
+    Door("restore", "cli.backups", "restore", "Make the database out of a backup."),
     Door("protocol", "cli.protocols", "protocol", "Check a protocol file; print a patient's whole calendar."),
     Door("patient", "cli.patients", "patient", "Bring patients in, see how they stand, move, pause them."),
     Door("staff", "cli.staff", "staff", "The study team and what each may see."),

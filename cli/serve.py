@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import structlog
 
@@ -10,7 +11,9 @@ from bot.service import Service
 from cli.logs import configure_logging
 from cli.settings import Settings, load_settings, not_served
 from cli.wiring import clock, opened, protocol_file, protocol_in_use
+from diary import Database
 from protocol.errors import SettingsError
+from schedules.backups import Backups
 from web.app import web_app
 from web.server import Server
 
@@ -32,13 +35,24 @@ async def _serve(settings: Settings) -> None:
         await protocol_in_use(db, file, now=clock())
         stop = asyncio.Event()
         _stop_on_signals(stop)
-        pages = web_app(db, clock, pages_url=settings.pages_url)
+        makes_backups = settings.backup_dir is not None
+        pages = web_app(db, clock, pages_url=settings.pages_url, makes_backups=makes_backups)
         # Only what these say of where a request comes from is believed; anybody can write such a header.
         behind = {"forwarded_allow_ips": list(settings.trusted_proxies)}
         async with Server(pages, settings.web_host, settings.web_port, **behind) as server:
             log.info("serving", address=server.url, trial=file.protocol.trial.id)
             bot = build_bot(token, settings.telegram_api)
-            await Service(db, bot, clock, pages_url=settings.pages_url).run(stop)
+            service = Service(db, bot, clock, pages_url=settings.pages_url)
+            async with _backups(settings, db, service):
+                await service.run(stop)
+
+
+def _backups(settings: Settings, db: Database, service: Service) -> AbstractAsyncContextManager[None]:
+    """What makes backups beside the service, whether Telegram can be reached or not; nothing without a folder."""
+    if settings.backup_dir is None:
+        return nullcontext()
+    made = Backups(db, settings.backup_dir, clock, quiet=service.between_ticks, keep=settings.backup_keep)
+    return made.running()
 
 
 def _only_token(settings: Settings) -> str:

@@ -30,6 +30,7 @@ _MENDS = {
     "log_format": "write console or json",
     "log_level": "write debug, info, warning or error",
     "webhook": "write 1 or 0",
+    "backup_keep": "write a number of days such as 14",
 }
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -62,6 +63,8 @@ class Settings(BaseSettings):
     public_url: str | None = None
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = LOOPBACK
     webhook: bool = False
+    backup_dir: Path | None = None
+    backup_keep: Annotated[int, Field(ge=1)] = 14
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

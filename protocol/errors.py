@@ -73,3 +73,11 @@ class SchemaError(DaybookError):
 
 class SealError(DaybookError):
     """A sealed value cannot be opened with the keys at hand."""
+
+
+class BackupError(DaybookError):
+    """A backup could not be made, or a database not be made out of one."""
+
+
+class NotProvenError(BackupError):
+    """What was written does not give the database back."""

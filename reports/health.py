@@ -4,23 +4,35 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from diary import Database
-from storage import service
+from storage import proven, service
 from storage.service import Outage
 from storage.slots import oldest_overdue
 
 SERVES_WITHIN = timedelta(seconds=60)
 POLLS_WITHIN = timedelta(seconds=90)
 SENDS_WITHIN = timedelta(minutes=5)
+BACKED_UP_WITHIN = timedelta(hours=26)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """When each part was last seen, and since when a message is overdue; None where that never was."""
+    """When each part was last seen, and since when a message is overdue; None where that never was.
+
+    Of backups only those count that a restore has proven.
+    """
 
     served_at: datetime | None
     polled_at: datetime | None
     dispatched_at: datetime | None
     overdue_since: datetime | None
+    backed_up_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OldBackup:
+    """The last proven backup is too old, or there never was one."""
+
+    at: datetime | None
 
 
 async def health_of(db: Database, *, now: datetime) -> Health:
@@ -28,7 +40,20 @@ async def health_of(db: Database, *, now: datetime) -> Health:
     async with db.read() as conn:
         beats = await service.heartbeats(conn)
         overdue = await oldest_overdue(conn, now=now)
-    return Health(beats.get("serve"), beats.get("poll"), beats.get("dispatch"), overdue)
+        backed_up = await proven.last_proven_at(conn)
+    return Health(beats.get("serve"), beats.get("poll"), beats.get("dispatch"), overdue, backed_up)
+
+
+async def old_backup(db: Database, *, now: datetime) -> OldBackup | None:
+    """What there is to say of the last proven backup; None where it is young enough."""
+    async with db.read() as conn:
+        at = await proven.last_proven_at(conn)
+    return OldBackup(at) if backup_is_old(at, now=now) else None
+
+
+def backup_is_old(at: datetime | None, *, now: datetime) -> bool:
+    """Whether the last proven backup is older than a night and some patience, or there never was one."""
+    return at is None or now - at > BACKED_UP_WITHIN
 
 
 async def outages(db: Database, scope: frozenset[int] | None) -> list[Outage]:

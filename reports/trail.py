@@ -14,13 +14,14 @@ from storage.slots import Question, questions
 
 # Everything that is ever written into the trail; a test holds it equal to the code.
 VERBS: Final = (
-    "add patient", "add site", "add staff", "adopt protocol", "answer later", "change passphrase", "change staff",
-    "change status", "chat reachable", "chat unreachable", "choose language", "choose passphrase", "choose time",
-    "choose zone", "close alert", "comment", "consent", "correct answer", "correct visit", "disable staff",
-    "enter answer", "erase identity", "export", "invite patient", "invite staff", "join", "keep note",
-    "lock sign-in", "make sign-in link", "make token", "move phase", "pass note on", "raise alert", "readmit staff",
-    "record answer", "record outage", "record visit", "remind of alert", "reset passphrase", "revoke token",
-    "see alert", "sign in", "sign in failed", "sign out", "stop use", "use invite", "use sign-in link", "use token",
+    "add patient", "add site", "add staff", "adopt protocol", "answer later", "back up", "change passphrase",
+    "change staff", "change status", "chat reachable", "chat unreachable", "choose language", "choose passphrase",
+    "choose time", "choose zone", "close alert", "comment", "consent", "correct answer", "correct visit",
+    "disable staff", "enter answer", "erase identity", "export", "invite patient", "invite staff", "join",
+    "keep note", "lock sign-in", "make sign-in link", "make token", "move phase", "pass note on", "raise alert",
+    "readmit staff", "record answer", "record outage", "record visit", "remind of alert", "reset passphrase",
+    "restore", "revoke token", "see alert", "sign in", "sign in failed", "sign out", "stop use", "use invite",
+    "use sign-in link", "use token",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from alembic import command
 from alembic.config import Config
@@ -160,6 +160,14 @@ class Database:
                 f"The database {shown(self.url)} has the form {revision}, and this Daybook needs {_head()}; "
                 "back it up and run `daybook migrate`."
             )
+
+
+def compared_form(revision: str) -> Literal["same", "older", "newer"]:
+    """How a database's form stands to the one this Daybook needs."""
+    scripts = ScriptDirectory.from_config(_alembic())
+    if revision == scripts.get_current_head():
+        return "same"
+    return "older" if any(script.revision == revision for script in scripts.walk_revisions()) else "newer"
 
 
 def may_pass(error: BaseException) -> bool:

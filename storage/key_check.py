@@ -1,5 +1,7 @@
 """Whether the keys at hand are those of this database: with others every patient would be a stranger."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,12 +22,17 @@ async def check_keys(conn: AsyncConnection, keys: Keys) -> None:
     """
     value = (await conn.execute(_VALUE)).scalar_one_or_none()
     key_ids = (await conn.execute(_KEY_IDS)).scalars().all()
-    if not all(keys.hold(key_id) for key_id in key_ids) or (value is not None and not _opens(keys, value)):
+    if not fit(keys, value, key_ids):
         raise SettingsError(
             "The database was sealed with another DAYBOOK_SECRET_KEY; add the old key back, after a comma."
         )
     if value is None:
         await conn.execute(insert(tables.key_check), {"sealed": keys.seal({}, context=_CONTEXT)})
+
+
+def fit(keys: Keys, value: bytes | None, key_ids: Iterable[bytes]) -> bool:
+    """Tell whether these keys open the check value, where there is one, and hold all that sealed a contact."""
+    return all(keys.hold(key_id) for key_id in key_ids) and (value is None or _opens(keys, value))
 
 
 def _opens(keys: Keys, value: bytes) -> bool:

@@ -66,6 +66,15 @@ class Keys:
         """Tell whether the key of this id, which every sealed value begins with, is one of these."""
         return any(key.id == key_id for key in self._keys)
 
+    @property
+    def newest_id(self) -> bytes:
+        """The id of the key that seals."""
+        return self._keys[0].id
+
+    def derived(self, key_id: bytes, purpose: bytes, *, salt: bytes) -> bytes:
+        """A key for a purpose of its own, such as one file; the key of this id must be held."""
+        return next(key for key in self._keys if key.id == key_id).derived(purpose, salt)
+
     def lookups(self, purpose: str, value: str) -> list[bytes]:
         """Keyed hashes of a value under every key, the newest first: to search by all, to store the first."""
         return [key.lookup(purpose, value) for key in self._keys]
@@ -86,6 +95,7 @@ class _Key:
 
     def __init__(self, secret: bytes) -> None:
         self.id = hashlib.sha256(b"daybook key id" + secret).digest()[:ID_BYTES]
+        self._secret = secret
         self._aead = AESGCM(_derived(secret, b"seal"))
         self._hmac = _derived(secret, b"lookup")
 
@@ -102,9 +112,12 @@ class _Key:
     def lookup(self, purpose: str, value: str) -> bytes:
         return hmac.digest(self._hmac, f"{purpose}\0{value}".encode(), "sha256")
 
+    def derived(self, purpose: bytes, salt: bytes) -> bytes:
+        return _derived(self._secret, purpose, salt)
 
-def _derived(secret: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"daybook " + purpose).derive(secret)
+
+def _derived(secret: bytes, purpose: bytes, salt: bytes | None = None) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=b"daybook " + purpose).derive(secret)
 
 
 def _decoded(key: str) -> bytes:

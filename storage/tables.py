@@ -549,3 +549,15 @@ bots = _table(
     Column("id", _BIG, primary_key=True, autoincrement=False),
     Column("username", Text, nullable=False),
 )
+
+# Backups that a restore has proven, so that it can be told how old the newest is. Where they lie may change.
+backups = _table(
+    "backups",
+    _id(),
+    Column("proven_at", Instant, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("byte_count", _BIG, nullable=False),
+    Column("sha256", Text, nullable=False),
+    _to("audit"),
+)

@@ -18,7 +18,7 @@ MODULES = sorted(path for room in ROOMS for path in (HOUSE / room).rglob("*.py")
 # Files that tell one story which does not get clearer by being cut; the number is the most they may have.
 LONG = {
     "storage/migrations/versions/0001_first_form.py": 500,  # written by a machine, never changed again
-    "storage/tables.py": 560,
+    "storage/tables.py": 575,
     "tests/bot/test_intake.py": 440,
     "tests/bot/test_limiter.py": 470,
     "tests/bot/test_words.py": 580,

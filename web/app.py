@@ -53,10 +53,12 @@ def web_app(
     *,
     pages_url: str | None = None,
     sessions: Callable[[], datetime] | None = None,
+    makes_backups: bool = False,
 ) -> ASGIApp:
     """The routes, on this database and clock; `pages_url` is where staff reach them.
 
-    `sessions` is the clock that ends sessions, where the other one is moved by hand.
+    `sessions` is the clock that ends sessions, where the other one is moved by hand; `makes_backups` tells whether
+    the service is to make backups, so that their absence is a thing to show.
     """
     door = Door(db, clock, sessions or clock, pages_url)
 
@@ -92,6 +94,7 @@ def web_app(
         middleware=[Middleware(GZipMiddleware, minimum_size=2000)],
         exception_handlers={HTTPException: http_problem, ClientDisconnect: hung_up, Exception: last_resort},
     )
+    app.state.makes_backups = makes_backups
     # Around it all: among Starlette's own middleware it would stand inside of what answers the last errors.
     return Guard(app, https=door.https)
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from diary.alerts import close_alert, see_alert
 from diary.roles import Act
 from diary.team import sites_of
+from reports.health import OldBackup, old_backup
 from reports.today import OpenAlert, open_alert, open_alerts_total, today
 from reports.visits import visits_due
 from web.asked import Asked
@@ -30,7 +31,14 @@ async def _today(asked: Asked) -> Response:
         today=await today(asked.db, asked.scope, asked.now),
         visits=await visits_due(asked.db, asked.scope, asked.now),
         zone=await zone_for(asked),
+        backup=await _backup(asked),
     )
+
+
+async def _backup(asked: Asked) -> OldBackup | None:
+    """What an administrator is to know of the backups; where the service makes none, the doctor says so."""
+    wanted = asked.request.app.state.makes_backups and asked.may(Act.MANAGE_TEAM)
+    return await old_backup(asked.db, now=asked.now) if wanted else None
 
 
 async def _seen(asked: Asked) -> Response:

@@ -44,6 +44,7 @@ def test_every_command_that_reads_answers_json_if_asked():
         "staff reset",
         "staff revoke-token",
         "protocol schema",
+        "restore",
         "randomise",  # it makes a CSV file
     )
     changes = ("move", "pause", "resume", "withdraw", "erase")

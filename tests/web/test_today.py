@@ -2,15 +2,18 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from html import unescape
 
 from diary import SYSTEM, PatientStatus
 from diary.alerts import raise_alert
+from diary.backups import back_up
 from diary.enrolment import change_status
 from storage import service
 from storage.audit import Audit, write_audit
 from tests.cast import T0
 from tests.web.desk import words_of
+from web.app import web_app
 
 
 async def call(stage, patient, rule):
@@ -83,3 +86,28 @@ async def test_a_break_in_service_of_late_has_a_card_of_its_own_before_the_lists
     page = unescape((await nour.client.get("/")).text)
     headings = re.findall(r'aria-labelledby="([a-z-]+)"', page)
     assert headings == ["alerts", "outages", "unreachable", "silent", "doses", "due-visits", "figures"]
+
+
+async def test_administrators_alone_are_told_of_an_old_backup_where_backups_are_to_be_made(
+    stage, desk, nour, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tests.web.desk.web_app", partial(web_app, makes_backups=True))
+    root = await desk.member("root", "administrator", ())
+    await desk.add("sara", "administrator", (), language="ar")
+    sara, omar = await desk.signed_in("sara"), await desk.member("omar")
+    never, old = "There is no proven backup yet.", "The last proven backup is from today 10:00."
+    assert never in await root.sees("/")
+    assert "لا توجد نسخة احتياطية مُثبتة بعد" in await sara.sees("/")
+    assert never not in await omar.sees("/")
+
+    await back_up(stage.db, tmp_path / "a.backup", clock=lambda: T0)
+    assert "proven backup" not in await root.sees("/")
+    desk.later(hours=26, minutes=1)
+    root, omar = await desk.signed_in("root"), await desk.signed_in("omar")
+    assert old.replace("today", "yesterday") in await root.sees("/")
+    assert "proven backup" not in await omar.sees("/")
+
+
+async def test_without_a_folder_for_backups_the_pages_say_nothing_of_them(desk, nour):
+    root = await desk.member("root", "administrator", ())
+    assert "backup" not in await root.sees("/")
