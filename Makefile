@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check lint types contracts wheel bench fix lock clean
+.PHONY: demo test check lint types contracts wheel sbom bench fix lock clean
 
 demo: $(READY)
 	$(BIN)/daybook demo
@@ -25,6 +25,9 @@ contracts: $(READY)
 
 wheel: $(READY)
 	sh tests/wheel.sh
+
+sbom: $(READY)
+	$(BIN)/python -m tests.sbom build/sbom.json
 
 bench: $(READY)
 	$(BIN)/python -m bench
