@@ -39,7 +39,8 @@ ENV PATH=/opt/daybook/bin:$PATH \
     DAYBOOK_WEB_HOST=0.0.0.0 \
     DAYBOOK_WEB_PORT=8080 \
     DAYBOOK_LOG_FORMAT=json
-USER daybook
+# By number, so that whoever starts it can see beforehand that it is not root.
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
