@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check lint types contracts wheel sbom bench fix lock clean
+.PHONY: demo test check lint types contracts wheel sbom trace bench fix lock clean
 
 demo: $(READY)
 	$(BIN)/daybook demo
@@ -28,6 +28,9 @@ wheel: $(READY)
 
 sbom: $(READY)
 	$(BIN)/python -m tests.sbom build/sbom.json
+
+trace: $(READY)
+	$(BIN)/python -m tests.trace build/trace.json
 
 bench: $(READY)
 	$(BIN)/python -m bench

@@ -4,20 +4,17 @@ import ast
 import re
 from collections import Counter
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[1]
-PAGE = HOUSE / "docs" / "requirements.md"
+from tests.trace import HEADING, HOUSE, NAMED, PAGE, sections_of
+
 SECURITY = HOUSE / "docs" / "security.md"
 IDS = [f"R{number:02}" for number in range(1, 31)]
 FIELDS = ("Source", "Daybook", "The site")
 
-HEADING = re.compile(r"^## (R\d+)\. (.+)$", re.MULTILINE)
 LABEL = re.compile(r"^\*\*([A-Z][a-z ]+)\.\*\* ?", re.MULTILINE)
 ROW = re.compile(r"^\| (R\d+) \| (.+?) \| (.+?) \|$", re.MULTILINE)
-NAMED = re.compile(r"`(tests/[\w/]+\.py)::([\w:]+)(\[[^`]*\])?`")
 
 
 @cache
@@ -55,15 +52,14 @@ def _runs(test: ast.FunctionDef | ast.AsyncFunctionDef | None, parameters: str) 
 
 def amiss(text: str) -> list[str]:
     """What is wrong with a page of requirements, a line each."""
-    pieces = HEADING.split(text)
-    sections = list(zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True))
+    sections = sections_of(text)
     counted = Counter(name for name, _, _ in sections)
     found = [f"{name} is missing" for name in IDS if not counted[name]]
     found += [f"{name} is there {times} times" for name, times in counted.items() if times > 1]
     found += [f"{name} is not one of them" for name in counted if name not in IDS]
     for name, _, body in sections:
         found += [f"{name}: {fault}" for fault in _faults(body)]
-    if "Not yet" in pieces[0]:
+    if "Not yet" in HEADING.split(text)[0]:
         found.append("a not yet stands before the first requirement")
     states = [(name, title, _state(body)) for name, title, body in sections]
     found += [f"{' '.join(row)} is not what its section says" for row in ROW.findall(text) if row not in states]
