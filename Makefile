@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check lint types contracts wheel sbom trace bench fix lock clean
+.PHONY: demo test check lint types contracts wheel sbom trace bench evidence fix lock clean
 
 demo: $(READY)
 	$(BIN)/daybook demo
@@ -31,6 +31,10 @@ sbom: $(READY)
 
 trace: $(READY)
 	$(BIN)/python -m tests.trace build/trace.json
+
+# About ten minutes; SCALE=10 tries ten times as often, SEED=2 by other dice.
+evidence: $(READY)
+	$(BIN)/python -m tests.evidence
 
 bench: $(READY)
 	$(BIN)/python -m bench

@@ -12,9 +12,12 @@ _ZONE_AT = len("2026-11-25T08:00:00.000000")
 
 
 @lru_cache(maxsize=64)
-def _as_text(instant: datetime) -> str:
-    """An instant as SQLite keeps it; the moment that it is now is written again and again."""
-    return f"{instant.astimezone(UTC).isoformat(timespec='microseconds')[:_ZONE_AT]}Z"
+def _as_text(in_utc: datetime) -> str:
+    """An instant as SQLite keeps it; the moment that it is now is written again and again.
+
+    In UTC alone: in other zones the two instants of an hour that comes twice are equal to Python.
+    """
+    return f"{in_utc.isoformat(timespec='microseconds')[:_ZONE_AT]}Z"
 
 
 class Instant(TypeDecorator[datetime]):
@@ -33,7 +36,8 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("an instant needs a time zone")
-        return _as_text(value) if dialect.name == "sqlite" else value.astimezone(UTC)
+        at = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return _as_text(at) if dialect.name == "sqlite" else at
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Give the instant back with its zone."""

@@ -101,7 +101,8 @@ def lines(requirements: Iterable[Mapping[str, Any]]) -> list[str]:
     said = []
     for one in requirements:
         bad = [test for test in one["tests"] if test["result"] != "passed"]
-        proofs = f"{len(one['tests']) - len(bad)} of {len(one['tests'])} tests passed"
+        passed = f"{len(one['tests']) - len(bad)} of {len(one['tests'])} tests passed"
+        proofs = passed if one["tests"] else "no test"
         said.append(f"{one['requirement']}  {proofs}{', and something is not there yet' if one['not_yet'] else ''}")
         said += [f"     {test['result']}: {test['test']}" for test in bad]
     return said

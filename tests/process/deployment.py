@@ -168,20 +168,24 @@ class Deployment:
         }
         return {name: value for name, value in settings.items() if value is not None}
 
-    async def start(self, **changes: str | None) -> Process:
-        """Start `daybook serve` and give it back at once."""
+    async def start(self, *, program: Sequence[str] | None = None, **changes: str | None) -> Process:
+        """Start `daybook serve`, or another program in its place, and give it back at once."""
         log = self.folder / f"serve-{len(self.processes)}.log"
         with log.open("wb") as out:
             handle = await asyncio.create_subprocess_exec(
-                DAYBOOK, "serve", cwd=self.folder, env=self.environment(**changes), stdout=out, stderr=out
+                *(program or (str(DAYBOOK), "serve")),
+                cwd=self.folder,
+                env=self.environment(**changes),
+                stdout=out,
+                stderr=out,
             )
         self.processes.append(Process(handle, log))
         return self.processes[-1]
 
-    async def listening(self, **changes: str | None) -> Process:
-        """Start `daybook serve` and wait until it polls."""
+    async def listening(self, *, program: Sequence[str] | None = None, **changes: str | None) -> Process:
+        """Start it and wait until it polls."""
         before = len(self.telegram.calls("getUpdates"))
-        process = await self.start(**changes)
+        process = await self.start(program=program, **changes)
         await self.polls(process, after=before)
         return process
 

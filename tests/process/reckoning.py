@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rehearsal.accounts import FIRST_UPDATE
 from rehearsal.faults import Call
@@ -40,15 +40,25 @@ class Reckoning:
         """Updates confirmed to Telegram, and answers a patient saw as recorded."""
         return self.updates + self.receipts
 
+    @property
+    def amiss(self) -> list[str]:
+        """What does not hold, in words."""
+        lost = [f"update {number} is lost" for number in self.lost_updates]
+        doubled = [*self.doubled_answers, *self.doubled_questions]
+        left = [f"{self.stuck} stuck, {self.in_quarantine} in quarantine"]
+        at_rest = not (self.stuck or self.in_quarantine)
+        return [
+            *lost,
+            *self.lost_answers,
+            *doubled,
+            *self.invented,
+            *self.stories_amiss,
+            *([] if at_rest else left),
+        ]
+
     def holds(self) -> None:
         """Fail with what does not hold."""
-        assert self.lost_updates == []
-        assert self.lost_answers == []
-        assert self.doubled_answers == []
-        assert self.doubled_questions == []
-        assert self.invented == []
-        assert self.stories_amiss == []
-        assert (self.stuck, self.in_quarantine) == (0, 0)
+        assert self.amiss == []
 
     def __str__(self) -> str:
         lost = len(self.lost_updates) + len(self.lost_answers)
@@ -93,13 +103,21 @@ def stuck(deployment: Deployment) -> int:
     return deployment.count("SELECT count(*) FROM inbox WHERE done_at IS NULL AND quarantined_because IS NULL")
 
 
-def receipts_seen(deployment: Deployment) -> list[tuple[int, str]]:
-    """The slot and the answer of every receipt that reached a phone, its sender dead or alive."""
+class Receipt(NamedTuple):
+    """What a phone showed as recorded, and when it was sent, in seconds since 1970."""
+
+    slot_id: int
+    said: str
+    at: float
+
+
+def receipts_seen(deployment: Deployment) -> list[Receipt]:
+    """Every receipt that reached a phone, its sender dead or alive."""
     found = []
     for call in _arrived(deployment, "sendMessage", "editMessageText"):
         receipt = _RECEIPT.match(str(call.parameters["text"]))
         if receipt is not None:
-            found.append((_slot_behind(call, "c"), receipt[1]))
+            found.append(Receipt(_slot_behind(call, "c"), receipt[1], call.at.timestamp()))
     return found
 
 
@@ -117,6 +135,12 @@ def asks(call: Call) -> set[str]:
     if call.method != "sendMessage":
         return set()
     return {data.partition(".")[0] for data in _data(call)} & {"s", "t"}
+
+
+def confirmed_by(deployment: Deployment) -> list[tuple[float, int]]:
+    """When, in seconds since 1970, all updates below which number were confirmed to Telegram."""
+    polls = (call for call in deployment.telegram.calls("getUpdates") if "offset" in call.parameters)
+    return [(call.at.timestamp(), int(call.parameters["offset"])) for call in polls]
 
 
 def _confirmed(deployment: Deployment) -> int:
@@ -147,9 +171,9 @@ def _entries(deployment: Deployment) -> dict[int, list[tuple[str, str]]]:
     return found
 
 
-def _lost_answers(deployment: Deployment, receipts: list[tuple[int, str]], patients: Sequence[Patient]) -> Any:
+def _lost_answers(deployment: Deployment, receipts: list[Receipt], patients: Sequence[Patient]) -> Any:
     entries = _entries(deployment)
-    for slot_id, said in receipts:
+    for slot_id, said, _ in receipts:
         if said not in [kept for kept, _ in entries[slot_id]]:
             yield f"slot {slot_id}: {said} was shown as recorded, and kept is {entries[slot_id]}"
     for patient in patients:

@@ -3,6 +3,7 @@
 import sqlite3
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import (
@@ -134,6 +135,15 @@ def test_a_naive_time_is_refused_as_ever(raw, sqlalchemy):
     statement, given = ASKED["a value of a type"]
     with pytest.raises(ValueError, match="time zone"):
         prepared(sqlalchemy, statement, given).execute(raw, {"when": datetime(2026, 11, 25)})  # noqa: DTZ001 - it is
+
+
+def test_the_two_instants_of_an_hour_that_comes_twice_are_kept_apart(sqlalchemy):
+    berlin = ZoneInfo("Europe/Berlin")
+    twice = [datetime(2026, 10, 25, 2, 30, tzinfo=berlin, fold=fold) for fold in (0, 1)]
+    for number, at in enumerate(twice):
+        sqlalchemy.execute(insert(_said), {"word": f"half past two, {number}", "at": at})
+    kept = sqlalchemy.execute(select(_c.at).where(_c.word.startswith("half")).order_by(_c.id)).scalars().all()
+    assert kept == [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1)]
 
 
 def test_what_is_not_plain_is_left_to_sqlalchemy(sqlalchemy):
