@@ -29,6 +29,9 @@ RUN python -m venv /opt/daybook \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/daybook/lib
 
 FROM python:3.11-slim-bookworm
+# The base's own installer goes too: whoever gets in finds nothing to install with.
+RUN python -m pip uninstall --quiet --yes --root-user-action=ignore pip setuptools wheel \
+ && rm -r /usr/local/lib/python3.*/ensurepip
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin daybook \
  && install --directory --owner=daybook --group=daybook --mode=0700 /data
 COPY --from=build /opt/daybook /opt/daybook
@@ -39,7 +42,8 @@ ENV PATH=/opt/daybook/bin:$PATH \
     DAYBOOK_WEB_HOST=0.0.0.0 \
     DAYBOOK_WEB_PORT=8080 \
     DAYBOOK_LOG_FORMAT=json
-USER daybook
+# By number, so that whoever starts it can see beforehand that it is not root.
+USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check lint types contracts wheel bench evidence fix lock clean
+.PHONY: demo test check lint types contracts wheel sbom trace bench evidence fix lock clean
 
 demo: $(READY)
 	$(BIN)/daybook demo
@@ -25,6 +25,12 @@ contracts: $(READY)
 
 wheel: $(READY)
 	sh tests/wheel.sh
+
+sbom: $(READY)
+	$(BIN)/python -m tests.sbom build/sbom.json
+
+trace: $(READY)
+	$(BIN)/python -m tests.trace build/trace.json
 
 # About ten minutes; SCALE=10 tries ten times as often, SEED=2 by other dice.
 evidence: $(READY)

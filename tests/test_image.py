@@ -89,7 +89,15 @@ def test_what_is_copied_is_there_is_every_room_and_is_not_ignored(stages: list[l
     rules = [rule for rule in (HERE / ".dockerignore").read_text().splitlines() if rule and rule[0] != "#"]
     assert rules[0] == "*"
     assert {rule[1:] for rule in rules if rule[0] == "!"} == set(copied)
-    for secret in (".env", "protocol/.env", "data/daybook.db", "bot/daybook.db", "tests/cast.py", ".git/config"):
+    for secret in (
+        ".env",
+        "protocol/.env",
+        "secrets/bot_token",
+        "data/daybook.db",
+        "bot/daybook.db",
+        "tests/cast.py",
+        ".git/config",
+    ):
         assert _ignored(rules, secret), secret
 
 
@@ -108,10 +116,10 @@ def _ignored(rules: list[str], path: str) -> bool:
 def test_it_runs_as_nobody_special_and_can_write_to_its_data_alone(stages: list[list[Step]]):
     final = stages[1]
     (user,) = _of(final, "USER")
-    assert user not in ("root", "0")
+    assert int(user) > 0
     made = " ".join(_of(final, "RUN"))
-    assert f"--no-create-home --home-dir /data --shell /usr/sbin/nologin {user}" in made
-    assert f"--owner={user} --group={user} --mode=0700 /data" in made
+    assert f"--uid {user} --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin daybook" in made
+    assert "--owner=daybook --group=daybook --mode=0700 /data" in made
     assert _of(final, "VOLUME") == ["/data"]
     assert _settings(final)["DAYBOOK_DATABASE_URL"] == "sqlite:////data/daybook.db"
     order = [name for name, _ in final]
@@ -119,7 +127,11 @@ def test_it_runs_as_nobody_special_and_can_write_to_its_data_alone(stages: list[
 
 
 def test_the_final_stage_has_no_tools_to_build_with(stages: list[list[Step]]):
-    assert not any("pip" in run or "apt" in run for run in _of(stages[1], "RUN"))
+    removed, made = _of(stages[1], "RUN")
+    assert re.match(
+        r"python -m pip uninstall .* pip setuptools wheel +&& rm -r /usr/local/lib/\S+/ensurepip$", removed
+    )
+    assert not re.search(r"\b(pip|apt|apt-get|curl)\b", made)
     assert _of(stages[1], "COPY") == ["--from=build /opt/daybook /opt/daybook"]
     assert "uninstall --quiet --yes pip setuptools" in " ".join(_of(stages[0], "RUN"))
 
@@ -131,7 +143,6 @@ def test_its_settings_are_settings_and_none_of_them_is_a_secret(stages: list[lis
     assert not given & {"DAYBOOK_BOT_TOKEN", "DAYBOOK_SECRET_KEY"}
     port = _settings(stages[1])["DAYBOOK_WEB_PORT"]
     assert _of(stages[1], "EXPOSE") == [port]
-    assert f'"127.0.0.1:8080:{port}"' in (HERE / "compose.yaml").read_text()
 
 
 def test_it_starts_and_is_watched_by_commands_there_are(stages: list[list[Step]]):
@@ -140,9 +151,6 @@ def test_it_starts_and_is_watched_by_commands_there_are(stages: list[list[Step]]
     assert json.loads(watched.partition("CMD ")[2]) == ["daybook", "health"]
     (started,) = map(json.loads, _of(stages[1], "CMD"))
     assert {"health", *started} <= doors
-    called = re.findall(r"docker compose run --rm daybook (\w+)", (HERE / "compose.yaml").read_text())
-    assert called
-    assert set(called) <= doors
 
 
 def test_its_entry_point_hands_the_command_over_with_a_narrow_umask(stages: list[list[Step]], tmp_path: Path):
@@ -153,27 +161,6 @@ def test_its_entry_point_hands_the_command_over_with_a_narrow_umask(stages: list
     with subprocess.Popen([*entry, "patient", "a b"], env=path, stdout=subprocess.PIPE, text=True) as process:
         out, _ = process.communicate(timeout=10)
     assert out.splitlines() == ["0077", f"{process.pid} patient a b"]  # the same process: signals reach it
-
-
-def test_the_container_is_shut_in():
-    text = (HERE / "compose.yaml").read_text()
-    for line in (
-        "env_file: .env",
-        "read_only: true",
-        "- /tmp:",
-        "cap_drop:\n      - ALL",
-        "no-new-privileges:true",
-        "restart: unless-stopped",
-        "- data:/data",
-    ):
-        assert line in text, line
-    assert (
-        len(re.findall(r"^  \w+:$", text.partition("services:")[2].partition("volumes:\n  data")[0], re.MULTILINE))
-        == 1
-    )
-    grace = re.search(r"stop_grace_period: (\d+)s", text)
-    assert grace is not None
-    assert int(grace[1]) > 10
 
 
 def test_no_registry_is_named():

@@ -53,6 +53,18 @@ def test_json_lines_are_json_with_time_level_and_logger(empty: Shell, monkeypatc
     assert first["timestamp"].endswith("Z")
 
 
+def test_nobody_writes_a_json_line_of_their_own(empty: Shell, monkeypatch):
+    monkeypatch.setenv("DAYBOOK_LOG_FORMAT", "json")
+    configure_logging(load_settings())
+    forged = 'x\r\n{"event": "sign_in"}\u2028{"event": "sign_in"}'
+    structlog.get_logger("web.pages").warning("page_refused", path=forged)
+    logging.getLogger("httpx").warning("went to %s", forged)
+    lines = empty.capture.readouterr().err.split("\n")
+    assert [json.loads(line)["level"] for line in lines[:-1]] == ["warning", "warning"]
+    assert lines[-1] == ""
+    assert not any("\r" in line for line in lines)
+
+
 @pytest.mark.parametrize("library", ["aiosqlite", "telegram.ext", "httpx", "aiohttp.access", "apscheduler"])
 def test_libraries_stay_quiet_even_at_debug(empty: Shell, monkeypatch, library):
     logged(empty, monkeypatch, "console")
