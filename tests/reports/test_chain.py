@@ -1,6 +1,8 @@
 """What was changed, removed, added or put in another order behind the diary's back is found and named."""
 
 import asyncio
+import hashlib
+import json
 import re
 import sqlite3
 
@@ -156,12 +158,17 @@ async def test_a_line_added_in_the_middle_is_named(whole):
     )
 
 
-@pytest.mark.parametrize(("number", "says"), [("max(id) + 1", r"Line \d+ was changed or added\."),
-                                              ("0", r"Line 0 was added: it stands before line 1\."),
-                                              ("max(id) + 3", r"Lines \d+ to \d+ were removed\.")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        ("max(id) + 1", r"Line \d+ was changed or added\."),
+        ("0", r"Line 0 was added: it stands before line 1\."),
+        ("max(id) + 3", r"Lines \d+ to \d+ were removed\."),
+    ],
+)
 async def test_a_line_added_at_an_end_is_named(whole, number, says):
-    harm(whole, f"INSERT INTO audit (id, at, actor, verb, details) SELECT {number}, max(at), 'system', 'export', '{{}}' "
-         "FROM audit")  # fmt: skip
+    values = f"SELECT {number}, max(at), 'system', 'export', '{{}}' FROM audit"
+    harm(whole, f"INSERT INTO audit (id, at, actor, verb, details) {values}")
     assert re.fullmatch(says, await fault(whole) or "")
 
 
@@ -222,8 +229,8 @@ async def test_an_added_row_is_named(whole):
     harm(
         whole,
         "INSERT INTO entries SELECT 77, patient_id, 5, answer, score, skip_reason, kind, source, NULL, due_at, "
-        "prompted_at, said_at, received_at, recorded_at, local_date, zone, utc_offset_minutes, NULL, NULL, audit_id "
-        "FROM entries WHERE id = 1",
+        "prompted_at, said_at, received_at, recorded_at, local_date, zone, utc_offset_minutes, NULL, NULL, "
+        "audit_id FROM entries WHERE id = 1",
     )
     says = "was added, or belongs to another line: the line that it names does not tell of it."
     assert await fault(whole) == f"Entry 77 {says}"
@@ -280,9 +287,6 @@ async def test_writers_one_after_the_other_keep_one_chain(stage, monkeypatch):
 
 async def test_the_chain_can_be_made_from_the_written_rule_alone(whole):
     """By hand, as whoever reads storage/chain.py would in another language."""
-    import hashlib
-    import json
-
     before = "0" * 64
     with sqlite3.connect(whole.url.database) as raw:
         raw.row_factory = sqlite3.Row
