@@ -33,6 +33,7 @@ DAYBOOK_SECRET_KEY={key}
 # DAYBOOK_WEB_PORT=8080
 # DAYBOOK_PUBLIC_URL=https://diary.example.org
 # DAYBOOK_TRUSTED_PROXIES=127.0.0.1,::1
+# DAYBOOK_HEAD_FILE=/mnt/elsewhere/daybook-heads.txt
 # DAYBOOK_LOG_FORMAT=console
 # DAYBOOK_LOG_LEVEL=info
 """

@@ -38,7 +38,8 @@ async def _serve(settings: Settings) -> None:
         async with Server(pages, settings.web_host, settings.web_port, **behind) as server:
             log.info("serving", address=server.url, trial=file.protocol.trial.id)
             bot = build_bot(token, settings.telegram_api)
-            await Service(db, bot, clock, pages_url=settings.pages_url).run(stop)
+            service = Service(db, bot, clock, pages_url=settings.pages_url, head_file=settings.head_file)
+            await service.run(stop)
 
 
 def _only_token(settings: Settings) -> str:

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     public_url: str | None = None
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = LOOPBACK
     webhook: bool = False
+    head_file: Path | None = None
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -1,4 +1,4 @@
-"""A file on another disk that keeps where the trail ended, a line a day, out of reach of whoever has the database."""
+"""A file on another disk that keeps where the trail ended, a line a day, away from whoever has the database."""
 
 import asyncio
 import os

@@ -344,8 +344,8 @@ COMMENTS: Final = Table(
 TRAIL: Final = Table(
     "audit",
     "AUDIT",
-    "One line for each line of the audit trail, in CSV alone, with what is hashed: `daybook audit verify` checks it. "
-    "It may hold free text. A content is UTF-8 as it stands in the cell; the ids in it are the database's own.",
+    "One line for each line of the audit trail, in CSV alone, with what is hashed: `daybook audit verify` checks "
+    "it. It may hold free text. A content is UTF-8 as it stands in the cell; the ids in it are the database's own.",
     "audit",
     extracts.trail,
     (
@@ -364,8 +364,8 @@ TRAIL: Final = Table(
         text(
             "sha256",
             "SHA256",
-            "SHA-256, hexadecimal, of the text `sha256 of the line before`, line feed, `line`, line feed, `SHA-256 of "
-            "the content`; before line 1 stand sixty-four zeros.",
+            "SHA-256, hexadecimal, of the text `sha256 of the line before`, line feed, `line`, line feed, `SHA-256 "
+            "of the content`; before line 1 stand sixty-four zeros.",
         ),
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any, Literal, NewType
 from sqlalchemy import Select, Table, and_, exists, func, literal_column, select
 
 from storage import tables
-from storage.chain import BEFORE_ALL, COVERED, as_kept, content_of, digest_of, head, line_content, link
+from storage.chain import BEFORE_ALL, COVERED, as_kept, digest_of, head, line_content, link, row_content
 from storage.database import Connection
 from storage.records import Record
 from storage.writing import insert_row
@@ -107,11 +107,15 @@ async def _add_line(conn: Connection, audit: Audit, before: tuple[int, str], row
         "reason": audit.reason,
         "row_of": row.table if row else None,
         "row_id": row.id if row else None,
-        "row_sha256": digest_of(content_of({**row.kept, "audit_id": number})) if row else None,
+        "row_sha256": _digest_of_row(row, number) if row else None,
     }
     content = line_content(as_kept(tables.audit, values, conn.dialect))
     bound = {"id": number, "sha256": link(before[1], number, digest_of(content))}
     return AuditId(await insert_row(conn, tables.audit, {**values, **bound}))
+
+
+def _digest_of_row(row: RowTold, line: int) -> str:
+    return digest_of(row_content(row.table, {**row.kept, "audit_id": line}, line=line))
 
 
 @dataclass(frozen=True, slots=True)

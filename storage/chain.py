@@ -11,10 +11,11 @@ and `sha256`. Its `sha256`, in small hexadecimal digits as every digest here, is
 
     {sha256 of the line before; of line 1, sixty-four zeros}\n{number}\n{SHA-256 of the line's content}
 
-A line that came with a row of `entries`, `notes` or `visits` names it in `row_of` and `row_id`, and `row_sha256` is
-SHA-256 of that row's content as the line left it. Such rows stay as they are, except that an unread note may be
-passed on, once, by a later line. The line that kept it still tells of the note as it was: `audit_id` is that line's
-own number, and there is neither `passed_on_at` nor `passed_on_as`.
+A line that came with a row of `entries`, `notes` or `visits` names it in `row_of` and `row_id`, and `row_sha256`
+is SHA-256 of that row's content as the line left it, but without `arrival`, which names the message it came in.
+Such rows stay as they are, except that an unread note may be passed on, once, by a later line. The line that kept
+it still tells of the note as it was: `audit_id` is that line's own number, and there is neither `passed_on_at` nor
+`passed_on_as`.
 
 The content of no line and no row may ever be written in another way; a new column is NULL in rows that are there.
 """
@@ -37,6 +38,7 @@ COVERED: Final[Mapping[str, Table]] = {table.name: table for table in (tables.en
 """The tables whose rows the chain covers beside its own lines."""
 LINES_AT_ONCE: Final = 2_000
 _BEFORE_ALL_IDS: Final = -(2**63)
+_NOT_COVERED: Final = "arrival"
 _PASSED_ON: Final = {"passed_on_at": None, "passed_on_as": None}
 
 
@@ -63,9 +65,10 @@ def line_content(kept: Mapping[str, Any]) -> str:
 
 def row_content(table: str, kept: Mapping[str, Any], *, line: int) -> str:
     """A row's content as this line left it."""
+    left = {name: value for name, value in kept.items() if name != _NOT_COVERED}
     if table == tables.notes.name and kept["audit_id"] != line:
-        return content_of({**kept, **_PASSED_ON, "audit_id": line})
-    return content_of(kept)
+        left |= {**_PASSED_ON, "audit_id": line}
+    return content_of(left)
 
 
 def as_kept(table: Table, values: Mapping[str, Any], dialect: Any) -> dict[str, Any]:
