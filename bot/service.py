@@ -240,7 +240,7 @@ class Service:
         try:
             await keep_head(self.db, self._head_file, now=now)
         except OSError as error:
-            log.error("head_not_kept", file=str(self._head_file), error=error.strerror or type(error).__name__)
+            log.error("head_not_kept", error=error.strerror or type(error).__name__)  # noqa: TRY400
 
     @property
     def idle(self) -> bool:
