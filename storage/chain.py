@@ -25,9 +25,10 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Table, Text, and_, bindparam, select, type_coerce
+from sqlalchemy import ColumnElement, Dialect, Table, Text, and_, bindparam, select, type_coerce
 from sqlalchemy.types import TypeDecorator
 
 from storage import tables
@@ -39,13 +40,13 @@ COVERED: Final[Mapping[str, Table]] = {table.name: table for table in (tables.en
 LINES_AT_ONCE: Final = 2_000
 _BEFORE_ALL_IDS: Final = -(2**63)
 _NOT_COVERED: Final = "arrival"
+_written: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 _PASSED_ON: Final = {"passed_on_at": None, "passed_on_as": None}
 
 
 def content_of(kept: Mapping[str, Any]) -> str:
     """A row's content, from its columns as SQLite keeps them."""
-    given = {name: value for name, value in kept.items() if value is not None}
-    return json.dumps(given, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _written({name: value for name, value in kept.items() if value is not None})
 
 
 def digest_of(content: str) -> str:
@@ -71,13 +72,19 @@ def row_content(table: str, kept: Mapping[str, Any], *, line: int) -> str:
     return content_of(left)
 
 
-def as_kept(table: Table, values: Mapping[str, Any], dialect: Any) -> dict[str, Any]:
+def as_kept(table: Table, values: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
     """Values of a table's columns as SQLite keeps them."""
-    return {name: _kept(table.c[name], value, dialect) for name, value in values.items()}
+    kept = {**values}
+    for name, write in _to_write(table):
+        if kept.get(name) is not None:
+            kept[name] = write(kept[name], dialect)
+    return kept
 
 
-def _kept(column: Column[Any], value: Any, dialect: Any) -> Any:
-    return column.type.process_bind_param(value, dialect) if isinstance(column.type, TypeDecorator) else value
+@cache
+def _to_write(table: Table) -> list[tuple[str, Any]]:
+    """The columns whose values are kept in another form, each with what writes it."""
+    return [(c.name, c.type.process_bind_param) for c in table.c if isinstance(c.type, TypeDecorator)]
 
 
 def columns_as_kept(table: Table) -> list[ColumnElement[Any]]:
