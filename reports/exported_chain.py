@@ -29,12 +29,15 @@ def verify_export(folder: Path, kept: Sequence[Head] = ()) -> Verdict:
     files = _files(folder, manifest)
     if "audit.csv" not in files:
         raise DaybookError(_no_trail(folder, manifest))
-    walk = Walk(kept)
+    walk, last = Walk(kept), dict[str, int]()
     lines = _lines(folder)
     while some := list(islice(lines, LINES_AT_ONCE)):
         walk.take(some)
+        for line in some:
+            if line.row_of is not None:
+                last[line.row_of] = max(last.get(line.row_of, 0), line.row_id or 0)
     found = walk.verdict()
-    fault = found.fault or _other_files(folder, files) or _fingerprints(folder, files)
+    fault = found.fault or _other_files(folder, files, last) or _fingerprints(folder, files)
     return Verdict(found.head, fault)
 
 
@@ -172,17 +175,20 @@ _FILES: Final = (
 )
 
 
-def _other_files(folder: Path, files: Mapping[str, str]) -> Fault | None:
+def _other_files(folder: Path, files: Mapping[str, str], last: Mapping[str, int]) -> Fault | None:
     """The first row of another file that is not as the chain tells of it."""
     for file in _FILES:
-        if file.name in files and (fault := _differs(folder, file)) is not None:
+        if file.name in files and (fault := _differs(folder, file, last.get(file.table, 0))) is not None:
             return fault
     return None
 
 
-def _differs(folder: Path, file: _File) -> Fault | None:
+def _differs(folder: Path, file: _File, last: int) -> Fault | None:
     """Some ids at a time, so that a million rows need no more memory than these."""
-    first, last = 0, _last_id(folder, file)
+    beyond = next((row_id for row_id in _ids(folder, file) if not 0 < row_id <= last), None)
+    if beyond is not None:
+        return _added(file, beyond)
+    first = 0
     subjects: dict[int, str] = {}
     while first <= last:
         if (fault := _differs_within(folder, file, range(first, first + _IDS_AT_ONCE), subjects)) is not None:
@@ -191,9 +197,12 @@ def _differs(folder: Path, file: _File) -> Fault | None:
     return None
 
 
-def _last_id(folder: Path, file: _File) -> int:
-    ids = (line.row_id or 0 for line in _lines(folder) if line.row_of == file.table)
-    return max(max(ids, default=0), max((_id(file, cells) for cells in _rows(folder, file.name)), default=0))
+def _ids(folder: Path, file: _File) -> Iterator[int]:
+    return (_id(file, cells) for cells in _rows(folder, file.name))
+
+
+def _added(file: _File, row_id: int) -> Fault:
+    return Fault(f"{named(file.table, row_id)} in {file.name} was added: no line of the trail tells of it.")
 
 
 def _differs_within(folder: Path, file: _File, ids: range, subjects: dict[int, str]) -> Fault | None:
@@ -207,10 +216,10 @@ def _differs_within(folder: Path, file: _File, ids: range, subjects: dict[int, s
         row_id = _id(file, cells)
         if row_id not in ids:
             continue
-        what = f"{named(file.table, row_id)} in {file.name}"
         if row_id not in told:
-            return Fault(f"{what} was added: no line of the trail tells of it.")
+            return _added(file, row_id)
         number, patient = lines[row_id]
+        what = f"{named(file.table, row_id)} in {file.name}"
         if patient is not None and subjects.setdefault(patient, cells["subject"]) != cells["subject"]:
             return Fault(
                 f"{what} is under the subject {cells['subject']}, and line {number} is of another.", number

@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from diary import SYSTEM, PatientStatus
+from diary import SYSTEM, Database, PatientStatus
 from diary.answers import Arrival, answer_later
 from diary.enrolment import change_status, erase_patient
 from diary.notes import keep_note, pass_note_on
@@ -283,6 +283,20 @@ async def test_writers_one_after_the_other_keep_one_chain(stage, monkeypatch):
     )
     found = await verify_trail(stage.db)
     assert (found.fault, found.head.lines > 40) == (None, True)
+
+
+async def test_two_processes_that_write_in_turn_keep_one_chain(stage):
+    amina = await stage.joined()
+    slot = await stage.first_slot(amina)
+    other = Database(f"sqlite:///{stage.db.url.database}", stage.db.keys)
+    await other.open()
+    try:
+        for db in (stage.db, other) * 10:
+            await answer_later(db, patient_id=amina.id, slot_id=slot, now=cairo("2026-11-24 20:00"))
+        assert (await verify_trail(other)).fault is None
+        assert await trail_head(stage.db) == await trail_head(other)
+    finally:
+        await other.close()
 
 
 async def test_the_chain_can_be_made_from_the_written_rule_alone(whole):
