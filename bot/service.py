@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -35,6 +36,7 @@ from diary.arrivals import Waiting, keep, unfinished
 from diary.calling import ask_for_digests, remind_of_alerts
 from diary.service import beat, last_beat, note_bot, record_outage, tally_if_large
 from diary.signing_in import forget_old_ways
+from reports.heads import keep_head
 from schedules.dispatcher import recover, send_due, send_notices
 from schedules.heartbeat import Heartbeat, Job
 from schedules.sending import Clock
@@ -45,6 +47,7 @@ TICK: Final = timedelta(seconds=1)
 BEAT: Final = timedelta(seconds=15)
 LOOK_AT_RULES: Final = timedelta(minutes=1)
 RULES_EVERY: Final = timedelta(hours=1)
+HEAD_EVERY: Final = timedelta(hours=1)
 # On SIGTERM what is in hand gets this long, after the last confirmation; a container's own limit is 10 s.
 _FINISH_SECONDS: Final = 6.5
 
@@ -56,13 +59,14 @@ class _Seen:
     polled: datetime | None = None
     dispatched: datetime | None = None
     rules: datetime | None = None
+    head: datetime | None = None
     first_poll: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Service:
     """Runs one bot until told to stop; `watches_outages` is off where the clock is moved by hand.
 
-    `pages_url` is where staff open their pages, None where there are none.
+    `pages_url` is where staff open their pages, None where there are none; `head_file` keeps where the trail ends.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Service:
         fresh_client: Callable[[], BaseRequest] = LeanRequest,
         watches_outages: bool = True,
         pages_url: str | None = None,
+        head_file: Path | None = None,
         poll_seconds: int = POLL_SECONDS,
         grace_seconds: float = POLL_GRACE_SECONDS,
     ) -> None:
@@ -88,6 +93,7 @@ class Service:
         self._lanes = Lanes(failed=_lane_failed)
         self._fresh_client = fresh_client
         self._watches_outages = watches_outages
+        self._head_file = head_file
         self._poll_seconds = poll_seconds
         self._grace_seconds = grace_seconds
         self._seen = _Seen()
@@ -100,6 +106,8 @@ class Service:
                 Job("tick", TICK, self._tick_when_listening),
                 Job("beat", BEAT, self._beat),
                 Job("rules", LOOK_AT_RULES, self.hold_rules),
+                # Apart from the rules: a share that hangs must keep nobody waiting.
+                Job("head", LOOK_AT_RULES, self.keep_head),
             ]
         )
 
@@ -223,6 +231,17 @@ class Service:
                 self._seen.rules = now
             while not self._stopping and await tally_if_large(self.db, now=now):
                 pass  # a hundred patients a time, and whoever waits to write goes first
+
+    async def keep_head(self) -> None:
+        """Keep where the audit trail ends elsewhere, once a day; what fails is tried again in an hour."""
+        now = self.clock()
+        if self._head_file is None or (self._seen.head is not None and now - self._seen.head < HEAD_EVERY):
+            return
+        self._seen.head = now
+        try:
+            await keep_head(self.db, self._head_file, now=now)
+        except OSError as error:
+            log.error("head_not_kept", error=error.strerror or type(error).__name__)  # noqa: TRY400
 
     @property
     def between_ticks(self) -> AbstractAsyncContextManager[object]:

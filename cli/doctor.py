@@ -17,6 +17,7 @@ from cli.telegram_name import SECONDS, NoNameError, ask_name
 from diary import Database, Keys
 from diary.team import list_sites
 from protocol.errors import DaybookError, SettingsError
+from reports.heads import why_not_kept
 from reports.health import Health, backup_is_old, health_of, serves
 from web.server import AddressTakenError, check_listening
 
@@ -64,6 +65,7 @@ async def _examine() -> list[Finding]:
         return [Finding("settings", False, str(error))]
     return [
         *_settings(settings),
+        *_head_file(settings),
         _protocol(settings),
         *[finding async for finding in _database(settings)],
         *[finding async for finding in _telegram(settings)],
@@ -100,6 +102,17 @@ def _public(settings: Settings) -> Iterator[Finding]:
             "with DAYBOOK_TRUSTED_PROXIES"
         )
         yield Finding("proxy", False, says)
+
+
+def _head_file(settings: Settings) -> Iterator[Finding]:
+    """Whether where the audit trail ends can be kept where the settings say; left out where they say nothing."""
+    if (file := settings.head_file) is None:
+        return
+    if why := why_not_kept(file):
+        says = f"{file}: {why}; mount it, or name another file with DAYBOOK_HEAD_FILE"
+        yield Finding("head file", False, says)
+    else:
+        yield Finding("head file", True, f"{file} can be written")
 
 
 def _protocol(settings: Settings) -> Finding:

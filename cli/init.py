@@ -35,6 +35,7 @@ DAYBOOK_SECRET_KEY={key}
 # DAYBOOK_TRUSTED_PROXIES=127.0.0.1,::1
 # DAYBOOK_BACKUP_DIR=/mnt/another-disk/daybook
 # DAYBOOK_BACKUP_KEEP=14
+# DAYBOOK_HEAD_FILE=/mnt/elsewhere/daybook-heads.txt
 # DAYBOOK_LOG_FORMAT=console
 # DAYBOOK_LOG_LEVEL=info
 """

@@ -45,6 +45,7 @@ DOORS = (
     Door("site", "cli.sites", "site", "The clinics that take part."),
     Door("adherence", "cli.adherence", "adherence", "Show how complete the diaries are."),
     Door("export", "cli.exports", "export", "Write the diary as files for a statistician."),
+    Door("audit", "cli.audit", "audit", "Verify that the audit trail is as it was written."),
     Door("analyse", "cli.analyse", "analyse", "Print the trial's tables from an export and an allocation list."),
     Door("randomise", "cli.randomise", "randomise_", "Make an allocation list as sealed kit numbers."),
 )

@@ -42,7 +42,7 @@ async def _serve(settings: Settings) -> None:
         async with Server(pages, settings.web_host, settings.web_port, **behind) as server:
             log.info("serving", address=server.url, trial=file.protocol.trial.id)
             bot = build_bot(token, settings.telegram_api)
-            service = Service(db, bot, clock, pages_url=settings.pages_url)
+            service = Service(db, bot, clock, pages_url=settings.pages_url, head_file=settings.head_file)
             async with _backups(settings, db, service):
                 await service.run(stop)
 

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     webhook: bool = False
     backup_dir: Path | None = None
     backup_keep: Annotated[int, Field(ge=1)] = 14
+    head_file: Path | None = None
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -232,12 +232,10 @@ async def _record(
     conn: Connection, slot: Slot, answer: Answer, arrival: Arrival, *, kind: str, audit: Audit
 ) -> Entry:
     """The first entry of a slot, with its line in the trail."""
-    line = await write_audit(conn, audit)
     values = _entry_values(slot, answer, arrival, kind=kind, now=audit.at)
-    entry_id = await entries.add_entry(conn, values, audit=line)
-    assert entry_id is not None  # one writer at a time, and the slot had no answer
-    await ledger.mark_answered(conn, slot.id, entry_id, kind=kind, audit=line)
-    return Entry(id=entry_id, **values)
+    grown = await entries.add_entry(conn, values, audit=audit)
+    await ledger.mark_answered(conn, slot.id, grown.row_id, kind=kind, audit=grown.audit)
+    return Entry(id=grown.row_id, **values)
 
 
 async def _supersede(
@@ -255,13 +253,12 @@ async def _supersede(
     old = {"answer": held.answer, "score": held.score, "skip_reason": held.skip_reason}
     new = {"answer": answer.answer, "score": answer.score, "skip_reason": answer.skip_reason}
     details = {"slot": slot.id, "old": old, "new": new}
-    audit = await write_audit(conn, Audit(now, actor, "correct answer", slot.patient_id, details, reason))
+    audit = Audit(now, actor, "correct answer", slot.patient_id, details, reason)
     values = _entry_values(slot, answer, arrival, kind=held.kind, now=now)
     values |= {"supersedes": held.id, "change_reason": reason}
-    entry_id = await entries.add_entry(conn, values, audit=audit)
-    assert entry_id is not None  # one writer at a time, and the held entry is the last of its chain
-    await ledger.mark_answered(conn, slot.id, entry_id, kind=None, audit=audit)
-    return Entry(id=entry_id, **values)
+    grown = await entries.add_entry(conn, values, audit=audit)
+    await ledger.mark_answered(conn, slot.id, grown.row_id, kind=None, audit=grown.audit)
+    return Entry(id=grown.row_id, **values)
 
 
 async def _answered_before(conn: Connection, slot: Slot, answer: Answer, arrival: Arrival) -> Recorded:

@@ -8,7 +8,7 @@ from diary.answers import Arrival
 from diary.calling import TOLD
 from protocol.calendar import zone_of
 from storage import entries, patients, people
-from storage.audit import Actor, Audit, write_audit
+from storage.audit import Actor, Audit
 from storage.database import Connection, Database
 
 
@@ -63,16 +63,8 @@ async def pass_note_on(
     """Give a kept text to the study team after all; False where it was given before."""
     kind = "side-effect" if side_effect else "note"
     async with db.write() as conn:
-        audit = await write_audit(
-            conn,
-            Audit(
-                now,
-                Actor("patient", patient_id),
-                "pass note on",
-                patient_id,
-                {"note": note_id, "side_effect": side_effect},
-            ),
-        )
+        details = {"note": note_id, "side_effect": side_effect}
+        audit = Audit(now, Actor("patient", patient_id), "pass note on", patient_id, details)
         passed = await entries.pass_note_on(conn, note_id, patient_id, kind=kind, at=now, audit=audit)
         if passed:
             await raise_alert(
@@ -99,9 +91,7 @@ async def _add(
 ) -> int:
     zone = await patients.zone_of_patient(conn, patient_id)
     local = arrival.given_at.astimezone(zone_of(zone))
-    audit = await write_audit(
-        conn, Audit(now, Actor("patient", patient_id), "keep note", patient_id, {"kind": kind})
-    )
+    audit = Audit(now, Actor("patient", patient_id), "keep note", patient_id, {"kind": kind})
     return await entries.add_note(
         conn,
         {

@@ -14,7 +14,7 @@ from protocol.errors import ConflictError, UnknownCodeError, WrongCallError
 from protocol.lifecycle import PatientStatus
 from protocol.model import Measure, Protocol, Visit
 from storage import patients, people, visits
-from storage.audit import Actor, Audit, write_audit
+from storage.audit import Actor, Audit
 from storage.database import Connection, Database
 from storage.records import Patient
 from storage.visits import VisitRow
@@ -122,11 +122,8 @@ async def _save(
     if held is not None:
         details["old"] = _told(*_said(held))
     line = Audit(now, actor, "correct visit" if held else "record visit", values["patient_id"], details, reason)
-    audit = await write_audit(conn, line)
     supersedes = {"supersedes": held.id if held else None, "change_reason": reason}
-    row_id = await visits.add_visit(conn, {**values, **supersedes, "recorded_at": now}, audit=audit)
-    assert row_id is not None  # one writer at a time, and the row that holds was read in this transaction
-    return row_id
+    return await visits.add_visit(conn, {**values, **supersedes, "recorded_at": now}, audit=line)
 
 
 def _said(row: VisitRow) -> tuple[date, datetime | None, dict[str, float]]:

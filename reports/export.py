@@ -23,10 +23,11 @@ from reports.bundle import Bundle, Written, whole_or_nothing
 from reports.columns import Cells, Column
 from reports.dictionary import dictionary_of
 from reports.formats.choice import FORMATS, checked, opened
+from reports.formats.delimited import Delimited
 from reports.formats.taking import About, Add, Format
 from reports.scripts import write_scripts
 from reports.summaries import summaries
-from reports.tables import TABLES, Table
+from reports.tables import TABLES, TRAIL, Table
 from storage import extracts, people
 from storage.copies import unhurried_view
 from storage.database import Database
@@ -60,7 +61,8 @@ async def export_bundle(
             about = await _about(db, wanted, versions, site)
             tables = (*TABLES, *summaries(about, await places(wanted)))
             refuse_arms(about.protocol, tables)
-            await _write_tables(wanted, tables, opened(names, bundle, about), free_text=free_text)
+            takers = opened(names, bundle, about)
+            await _write_tables(wanted, tables, takers, free_text=free_text, whole=site is None)
             await _write_protocols(bundle, wanted, versions)
             if "csv" in names:
                 write_scripts(bundle, tables)
@@ -86,11 +88,16 @@ async def _about(db: Database, wanted: Wanted, versions: Sequence[int], site: st
 
 
 async def _write_tables(
-    wanted: Wanted, tables: Sequence[Table], formats: Sequence[Format], *, free_text: bool
+    wanted: Wanted, tables: Sequence[Table], formats: Sequence[Format], *, free_text: bool, whole: bool
 ) -> None:
     shown = [table if free_text else _without_words(table) for table in tables]
-    for _, together in groupby((*shown, dictionary_of(shown)), key=lambda table: table.batches):
-        for table, rows in (await _write(list(together), wanted, formats)).items():
+    as_csv = [one for one in formats if isinstance(one, Delimited)]
+    # With a part of it left out nobody could verify the trail, and whole it tells of other sites and in free words.
+    trail = [TRAIL] if as_csv and whole and free_text else []
+    for _, group in groupby((*shown, *trail, dictionary_of((*shown, *trail))), key=lambda table: table.batches):
+        together = list(group)
+        takers = as_csv if together == [TRAIL] else formats
+        for table, rows in (await _write(together, wanted, takers)).items():
             if table.counted:
                 _agree(table, rows, await extracts.count_rows(wanted, table.counted))
     for one in formats:

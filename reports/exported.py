@@ -32,7 +32,7 @@ class Exported:
     @classmethod
     def open(cls, folder: Path) -> "Exported":
         """Read what it is of, and see that it is of a kind this version reads."""
-        manifest = _manifest(folder)
+        manifest = manifest_of(folder)
         try:
             kind = (manifest["format"], manifest["version"])
             told = (manifest["study"], manifest["protocol_version"])
@@ -66,7 +66,8 @@ class Exported:
                 yield row
 
 
-def _manifest(folder: Path) -> Any:
+def manifest_of(folder: Path) -> Any:
+    """The manifest of an export; DaybookError where there is none."""
     try:
         return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -340,4 +340,33 @@ COMMENTS: Final = Table(
         *times("recorded", "RECORD", "When it was written.", "recorded_at"),
     ),
 )
+# Not one of the tables below: it is for verifying, in CSV only, and in no export of a part.
+TRAIL: Final = Table(
+    "audit",
+    "AUDIT",
+    "One line for each line of the audit trail, in CSV alone, with what is hashed: `daybook audit verify` checks "
+    "it. It may hold free text. A content is UTF-8 as it stands in the cell; the ids in it are the database's own.",
+    "audit",
+    extracts.trail,
+    (
+        integer("line", "LINE", "Number of the line: 1, 2, 3 and so on."),
+        text(
+            "content",
+            "CONTENT",
+            "The line as JSON: when, who, what, about whom, details, reason, and the row that came with it.",
+        ),
+        text("row", "ROW", "That row as JSON, of which the content has the digest; it is in another file too."),
+        text(
+            "content_sha256",
+            "CONTSHA",
+            "SHA-256 of the content, hexadecimal, where it is left out: the patient's diary is no longer used.",
+        ),
+        text(
+            "sha256",
+            "SHA256",
+            "SHA-256, hexadecimal, of the text `sha256 of the line before`, line feed, `line`, line feed, `SHA-256 "
+            "of the content`; before line 1 stand sixty-four zeros.",
+        ),
+    ),
+)
 TABLES: Final = (SUBJECTS, SLOTS, ENTRIES, SENDS, NOTES, ALERTS, OUTAGES, VISITS, COMMENTS)

@@ -5,15 +5,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NewType
 
-from sqlalchemy import Select, and_, exists, func, literal_column, select
+from sqlalchemy import Select, Table, and_, exists, func, literal_column, select
 
 from storage import tables
+from storage.chain import BEFORE_ALL, COVERED, as_kept, digest_of, head, line_content, link, row_content
 from storage.database import Connection
 from storage.records import Record
 from storage.writing import insert_row
 
 _a, _p, _m = tables.audit, tables.patients, tables.staff
 _FEW_PATIENTS = 300
+_ENDS = {
+    name: select(_a.c.id, _a.c.sha256, select(func.max(table.c.id)).scalar_subquery().label("last"))
+    .order_by(_a.c.id.desc())
+    .limit(1)
+    for name, table in COVERED.items()
+}
 
 AuditId = NewType("AuditId", int)
 
@@ -46,22 +53,69 @@ class Audit:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A line and the row that came with it, by id."""
+
+    audit: AuditId
+    row_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowTold:
+    """A row as a line leaves it: its table, its id, its columns as they are kept but for the line's id."""
+
+    table: str
+    id: int
+    kept: Mapping[str, Any]
+
+
 async def write_audit(conn: Connection, audit: Audit) -> AuditId:
-    """Add a line and give its id, which every writing function asks for."""
-    added = await insert_row(
-        conn,
-        tables.audit,
-        {
-            "at": audit.at,
-            "actor": audit.actor.kind,
-            "actor_id": audit.actor.id,
-            "verb": audit.verb,
-            "patient_id": audit.patient_id,
-            "details": dict(audit.details),
-            "reason": audit.reason,
-        },
-    )
-    return AuditId(added)
+    """Add a line to the chain and give its id, which every writing function asks for."""
+    return await _add_line(conn, audit, await head(conn))
+
+
+async def write_audit_of(conn: Connection, audit: Audit, row: RowTold) -> AuditId:
+    """The same for a line that changes a row the chain covers."""
+    return await _add_line(conn, audit, await head(conn), row)
+
+
+async def grow(conn: Connection, table: Table, values: Mapping[str, Any], *, audit: Audit) -> Grown:
+    """Add a row that the chain covers, and the line it came with."""
+    number, sha256, row_id = await _ends(conn, table)
+    told = RowTold(table.name, row_id, {"id": row_id, **as_kept(table, values, conn.dialect)})
+    line = await _add_line(conn, audit, (number, sha256), told)
+    await insert_row(conn, table, {**values, "id": row_id, "audit_id": line})
+    return Grown(line, row_id)
+
+
+async def _ends(conn: Connection, table: Table) -> tuple[int, str, int]:
+    """The head of the chain, and the next id of a table; there is one writer at a time."""
+    found = (await conn.execute(_ENDS[table.name])).one_or_none()
+    return (found.id, found.sha256, (found.last or 0) + 1) if found else (0, BEFORE_ALL, 1)
+
+
+async def _add_line(conn: Connection, audit: Audit, before: tuple[int, str], row: RowTold | None = None) -> AuditId:
+    number = before[0] + 1
+    values: dict[str, Any] = {
+        "at": audit.at,
+        "actor": audit.actor.kind,
+        "actor_id": audit.actor.id,
+        "verb": audit.verb,
+        "patient_id": audit.patient_id,
+        "details": dict(audit.details),
+        "reason": audit.reason,
+        "row_of": row.table if row else None,
+        "row_id": row.id if row else None,
+        "row_sha256": _digest_of_row(row, number) if row else None,
+    }
+    content = line_content(as_kept(tables.audit, values, conn.dialect))
+    bound = {"id": number, "sha256": link(before[1], number, digest_of(content))}
+    return AuditId(await insert_row(conn, tables.audit, {**values, **bound}))
+
+
+def _digest_of_row(row: RowTold, line: int) -> str:
+    return digest_of(row_content(row.table, {**row.kept, "audit_id": line}, line=line))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, select, update
 
 from storage import tables
-from storage.audit import AuditId
+from storage.audit import Audit, Grown, RowTold, grow, write_audit, write_audit_of
+from storage.chain import as_kept, columns_as_kept
 from storage.database import Connection
 from storage.records import Entry, columns_of
-from storage.writing import insert_once
 
 _e, _n = tables.entries, tables.notes
 _ENTRY = columns_of(Entry, _e)
@@ -31,11 +31,9 @@ _LAST_TAKEN = (
 )
 
 
-async def add_entry(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int | None:
-    """Add an entry and give its id; None where the slot has a first answer, or the entry a successor, already."""
-    added = await conn.execute(insert_once(conn, _e, _e.c.id), {**values, "audit_id": audit})
-    entry_id: int | None = added.scalar_one_or_none()
-    return entry_id
+async def add_entry(conn: Connection, values: Mapping[str, Any], *, audit: Audit) -> Grown:
+    """Add an entry; the slot has no first answer yet, or the entry no successor."""
+    return await grow(conn, _e, values, audit=audit)
 
 
 async def entry_by_id(conn: Connection, entry_id: int) -> Entry:
@@ -86,28 +84,35 @@ async def last_entry_at(conn: Connection, patient_id: int) -> datetime | None:
     return at
 
 
-async def add_note(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int:
+async def add_note(conn: Connection, values: Mapping[str, Any], *, audit: Audit) -> int:
     """Keep a text and give its id; the same arrival twice is one note."""
-    added = await conn.execute(insert_once(conn, _n, _n.c.id), {**values, "audit_id": audit})
-    note_id: int | None = added.scalar_one_or_none()
-    if note_id is None:
-        same = await conn.execute(select(_n.c.id).where(_n.c.arrival == values["arrival"]))
-        note_id = int(same.scalar_one())
-    return note_id
+    same: int | None = (await conn.execute(_NOTE_OF, {"arrival": values["arrival"]})).scalar_one_or_none()
+    if same is None:
+        return (await grow(conn, _n, values, audit=audit)).row_id
+    await write_audit(conn, audit)
+    return same
 
 
 async def pass_note_on(
-    conn: Connection, note_id: int, patient_id: int, *, kind: str, at: datetime, audit: AuditId
+    conn: Connection, note_id: int, patient_id: int, *, kind: str, at: datetime, audit: Audit
 ) -> bool:
     """Mark a note as given to the study team as this; False where it was already, or is another patient's."""
-    done = await conn.execute(
-        update(_n)
-        .where(_n.c.id == note_id, _n.c.patient_id == patient_id, _n.c.passed_on_at.is_(None))
-        .values(passed_on_at=at, passed_on_as=kind, audit_id=audit)
-    )
-    return done.rowcount == 1
+    asked = {"note_id": note_id, "patient_id": patient_id}
+    note = (await conn.execute(_NOT_PASSED_ON, asked)).mappings().one_or_none()
+    if note is None:
+        await write_audit(conn, audit)
+        return False
+    passed = {"passed_on_at": at, "passed_on_as": kind}
+    told = RowTold(_n.name, note_id, {**note, **as_kept(_n, passed, conn.dialect)})
+    line = await write_audit_of(conn, audit, told)
+    await conn.execute(update(_n).where(_n.c.id == note_id).values(**passed, audit_id=line))
+    return True
 
 
+_NOTE_OF = select(_n.c.id).where(_n.c.arrival == bindparam("arrival"))
+_NOT_PASSED_ON = select(*columns_as_kept(_n)).where(
+    _n.c.id == bindparam("note_id"), _n.c.patient_id == bindparam("patient_id"), _n.c.passed_on_at.is_(None)
+)
 _NOTE = select(_n.c.patient_id, _n.c.kind, _n.c.text).where(_n.c.id == bindparam("note_id"))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import ColumnElement, Row, Select, Table, Text, and_, func, select, type_coerce
 
 from storage import tables
+from storage.chain import chain
 from storage.columns import Instant, LocalDate
 from storage.database import Connection
 from storage.patients import zone_now
@@ -291,6 +292,25 @@ def comments(wanted: Wanted) -> AsyncIterator[Batch]:
     return _batches(wanted, query)
 
 
+async def trail(wanted: Wanted) -> AsyncIterator[Batch]:
+    """Every line of the audit trail with what is hashed, by number; whatever site is asked for, the chain is one.
+
+    Of a patient whose diary is no longer used there is the digest of a line's content alone, which the chain needs.
+    """
+    stopped = set((await wanted.conn.execute(select(_p.c.id).where(_p.c.use_stopped_at.is_not(None)))).scalars())
+    async for lines in chain(wanted.conn):
+        shown = [line.patient_id not in stopped for line in lines]
+        yield {
+            "line": [line.number for line in lines],
+            "content": [line.content if show else None for line, show in zip(lines, shown, strict=True)],
+            "row": [line.row if show else None for line, show in zip(lines, shown, strict=True)],
+            "content_sha256": [
+                None if show else line.content_sha256 for line, show in zip(lines, shown, strict=True)
+            ],
+            "sha256": [line.sha256 for line in lines],
+        }
+
+
 async def protocols_of_subjects(wanted: Wanted) -> list[int]:
     """The protocol versions that the patients of this export follow or have slots of."""
     query = of_site(wanted, select(_p.c.protocol_id).distinct())
@@ -303,6 +323,8 @@ async def count_rows(wanted: Wanted, table: str) -> int:
     if table == "visits":
         return await _count_values(wanted)
     query = select(func.count()).select_from(counted)
+    if counted is _audit:
+        return int((await wanted.conn.execute(query)).scalar_one())
     if table == "patients":
         owner, whose = counted.c.id, select(_p.c.id)
     elif "patient_id" in counted.c:

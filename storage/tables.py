@@ -95,6 +95,11 @@ audit = _table(
     Column("patient_id", Integer),
     Column("details", Json, nullable=False),
     Column("reason", Text),
+    # The chain, see storage/chain.py: the row that came with the line, and what binds the line to the one before.
+    Column("row_of", Text),
+    Column("row_id", Integer),
+    Column("row_sha256", Text),
+    Column("sha256", Text, nullable=False, server_default=text("''")),
     _one_of("actor", ACTOR_KINDS),
     Index(None, "patient_id"),
     Index(None, "verb", "id"),

@@ -9,10 +9,9 @@ from sqlalchemy import bindparam, select
 
 from protocol.lifecycle import PatientStatus
 from storage import tables
-from storage.audit import AuditId
+from storage.audit import Audit, grow
 from storage.database import Connection
 from storage.records import Record, columns_of
-from storage.writing import insert_once
 
 _v, _staff, _audit = tables.visits, tables.staff, tables.audit
 
@@ -48,11 +47,9 @@ async def visits_of_patient(conn: Connection, patient_id: int) -> list[VisitRow]
     return [VisitRow.of(row) for row in await conn.execute(_ROWS, {"patient_id": patient_id})]
 
 
-async def add_visit(conn: Connection, values: Mapping[str, Any], *, audit: AuditId) -> int | None:
-    """Save a form and give its id; None where the visit has a first one, or that one a successor, already."""
-    added = await conn.execute(insert_once(conn, _v, _v.c.id), {**values, "audit_id": audit})
-    visit_id: int | None = added.scalar_one_or_none()
-    return visit_id
+async def add_visit(conn: Connection, values: Mapping[str, Any], *, audit: Audit) -> int:
+    """Save a form and give its id; the visit has no first one yet, or that one no successor."""
+    return (await grow(conn, _v, values, audit=audit)).row_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,6 +289,8 @@ def longest(language: str) -> dict[str, Any]:
         "text": TOLD,
         "count": 9999,
         "codes": " ".join([CODE] * 15),
+        "lines": words.digits("1,000,000"),
+        "digits": "0123 4567 89ab cdef",
         "minutes": 10,
         "link": f"https://diary.hospital.example/sign-in/{'x' * 22}",
     }

@@ -40,6 +40,7 @@ NAMES = [
     "weeks.csv",
     "wide.csv",
     "flow.csv",
+    "audit.csv",
     "data_dictionary.csv",
 ]
 

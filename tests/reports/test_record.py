@@ -14,7 +14,7 @@ from schedules.dispatcher import send_due
 from schedules.sending import Sent
 from storage import entries as kept
 from storage import slots as ledger
-from storage.audit import Audit, write_audit
+from storage.audit import Audit
 from tests.cast import START, T0, Stage, cairo
 from tests.reports.diary_of import correct, scored, slot_of
 
@@ -31,11 +31,11 @@ async def staff_corrects(stage: Stage, patient_id: int, name: str, score: int, a
     slot = await slot_of(stage, patient_id, name)
     async with stage.db.write() as conn:
         old = (await kept.current_entries(conn, patient_id))[slot.id]
-        audit = await write_audit(conn, Audit(FRIDAY, actor, "correct answer", patient_id, reason="misread"))
+        audit = Audit(FRIDAY, actor, "correct answer", patient_id, reason="misread")
         values = {field: getattr(old, field) for field in type(old).__slots__ if field != "id"}
         values |= {"score": score, "kind": "staff", "source": "phone", "supersedes": old.id, "arrival": None}
-        entry_id = await kept.add_entry(conn, {**values, "change_reason": "misread"}, audit=audit)
-        await ledger.mark_answered(conn, slot.id, entry_id, kind=None, audit=audit)
+        grown = await kept.add_entry(conn, {**values, "change_reason": "misread"}, audit=audit)
+        await ledger.mark_answered(conn, slot.id, grown.row_id, kind=None, audit=grown.audit)
 
 
 async def test_the_record_begins_with_who_the_patient_is(stage: Stage, amina):

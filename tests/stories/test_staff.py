@@ -4,6 +4,7 @@ from datetime import timedelta
 from diary import SYSTEM
 from diary.signing_in import check_link, make_link
 from diary.team import add_site, disable_staff, list_staff
+from reports.chain import Head, verify_trail
 from storage.sends import add_notice
 from tests.cast import T0, cairo
 from tests.world import World
@@ -212,6 +213,20 @@ async def test_the_digest_speaks_arabic_from_right_to_left_with_its_codes_whole(
     assert "بلا إجابات: ١ (\u2068P-001\u2069)" in lines
     assert [line for line in lines if re.search(r"[0-9]", line.replace("P-001", ""))] == []
     assert not re.search(r"[a-z]", nour.last.text)
+
+
+async def test_an_administrators_digest_says_where_the_trail_ends_and_nobody_elses_does(world: World):
+    nour, maha = await world.nurse(), await world.nurse("maha", role="administrator", language="ar")
+    await world.patient()
+    await world.go_to(cairo("2026-11-29 07:59"))
+    await world.go_to(cairo("2026-11-29 08:00"))
+    assert "Trail" not in nour.last.text
+    lines, digits = re.search(r"سجل التدقيق: (\S+) سطرًا، \u2068([0-9a-f ]+)\u2069", maha.last.text).groups()
+    said = Head.read(f"{int(lines)}:{digits}")
+    assert (await verify_trail(world.db, [said])).fault is None
+    assert len(digits.split()) == 4
+    wrong = Head(said.lines - 1, said.sha256)
+    assert (await verify_trail(world.db, [wrong])).fault is not None
 
 
 async def test_a_quiet_morning_stays_quiet_until_it_is_asked(world: World):
