@@ -8,7 +8,7 @@ from typing import Any, Literal, NewType
 from sqlalchemy import Select, Table, and_, exists, func, literal_column, select
 
 from storage import tables
-from storage.chain import BEFORE_ALL, COVERED, as_kept, digest_of, head, line_content, link, row_content
+from storage.chain import BEFORE_ALL, COVERED, HEAD, as_kept, digest_of, head, line_content, link, row_content
 from storage.database import Connection
 from storage.records import Record
 from storage.writing import insert_row
@@ -16,9 +16,7 @@ from storage.writing import insert_row
 _a, _p, _m = tables.audit, tables.patients, tables.staff
 _FEW_PATIENTS = 300
 _ENDS = {
-    name: select(_a.c.id, _a.c.sha256, select(func.max(table.c.id)).scalar_subquery().label("last"))
-    .order_by(_a.c.id.desc())
-    .limit(1)
+    name: HEAD.add_columns(select(func.max(table.c.id)).scalar_subquery().label("last"))
     for name, table in COVERED.items()
 }
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Dialect, Table, Text, and_, bindparam, select, type_coerce
+from sqlalchemy import ColumnElement, Dialect, Table, Text, and_, bindparam, func, select, type_coerce
 from sqlalchemy.types import TypeDecorator
 
 from storage import tables
@@ -185,10 +185,11 @@ async def untold_after(conn: Connection, table: str, *, after: int | None) -> tu
     return (rows[-1].id if rows else None), untold
 
 
-_HEAD = select(_a.c.id, _a.c.sha256).order_by(_a.c.id.desc()).limit(1)
+_ends = _a.alias("ends")
+HEAD: Final = select(_a.c.id, _a.c.sha256).where(_a.c.id == select(func.max(_ends.c.id)).scalar_subquery())
 
 
 async def head(conn: Connection) -> tuple[int, str]:
     """The number of lines and the `sha256` of the last."""
-    last = (await conn.execute(_HEAD)).one_or_none()
+    last = (await conn.execute(HEAD)).one_or_none()
     return (last.id, last.sha256) if last else (0, BEFORE_ALL)
