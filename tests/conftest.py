@@ -27,15 +27,16 @@ KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database of the newest form."""
     path = tmp_path_factory.mktemp("template") / "daybook.db"
-
-    async def make() -> None:
-        db = Database(f"sqlite:///{path}", Keys([KEY]))
-        await db.open(schema_checked=False)
-        await db.migrate()
-        await db.close()
-
-    asyncio.run(make())
+    asyncio.run(make_template(path))
     return path
+
+
+async def make_template(path: Path) -> None:
+    """Make an empty database of the newest form."""
+    db = Database(f"sqlite:///{path}", Keys([KEY]))
+    await db.open(schema_checked=False)
+    await db.migrate()
+    await db.close()
 
 
 @pytest.fixture

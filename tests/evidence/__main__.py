@@ -13,8 +13,7 @@ from pathlib import Path
 import structlog
 
 from cli.wiring import clock
-from diary import Database, Keys
-from tests.conftest import KEY
+from tests.conftest import make_template
 from tests.evidence import every_call, inside
 from tests.evidence.cuts import losses, recorded
 from tests.evidence.mutants import JOURNALS, MUTANTS, program
@@ -130,19 +129,11 @@ async def _kill(template: Path, *, kills: int, change: str | None = None) -> Kil
         return await killed(Path(folder), template, kills=kills, seed=SEED, program=other)
 
 
-async def _template(folder: Path) -> Path:
-    file = folder / "template.db"
-    db = Database(f"sqlite:///{file}", Keys([KEY]))
-    await db.open(schema_checked=False)
-    await db.migrate()
-    await db.close()
-    return file
-
-
 async def evidence() -> list[Row]:
     """Every experiment, one after the other."""
     with tempfile.TemporaryDirectory(prefix="daybook-evidence-") as folder:
-        template = await _template(Path(folder))
+        template = Path(folder) / "template.db"
+        await make_template(template)
         experiments: Sequence[Callable[[], Awaitable[Row]]] = (
             *(lambda journal=journal: power_cuts(journal, template) for journal in JOURNALS),
             lambda: kills(template),

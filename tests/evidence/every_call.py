@@ -22,6 +22,7 @@ from schedules.sending import PutBack
 from storage.driver import DiaryConnection
 from tests.cast import Stage, cairo
 from tests.conftest import KEY
+from tests.process.reckoning import asks
 from tests.world import World, living
 
 NOTE = "slept badly, and the left leg too"
@@ -186,18 +187,12 @@ async def _kept_amiss(world: World) -> list[str]:
 async def _asked_amiss(world: World, person: Person) -> list[str]:
     sent = await _rows(world, "SELECT slot_id, nudge FROM sends WHERE outcome IN ('sent', 'unknown', 'claimed')")
     twice = [place for place, times in Counter(map(tuple, sent)).items() if times > 1]
-    arrived = [call for call in _calls(world) if call.carried_out and _asks(call)]
+    arrived = [call for call in _calls(world) if call.carried_out and asks(call)]
     return [
         *([f"asked twice under one number: {twice}"] if twice else []),
         *([f"{len(arrived)} questions arrived, {len(sent)} are recorded"] if len(arrived) > len(sent) else []),
         *([] if person.sees("✓ 7") else ["the patient saw no receipt"]),
     ]
-
-
-def _asks(call: faults.Call) -> bool:
-    """Whether it is a question: its first button is a score, or a dose taken."""
-    markup = call.parameters.get("reply_markup") or {"inline_keyboard": [[{"callback_data": ""}]]}
-    return call.method == "sendMessage" and markup["inline_keyboard"][0][0]["callback_data"][:2] in ("s.", "t.")
 
 
 MUTANTS: Final[Mapping[str, Callable[[], AbstractContextManager[Any]]]] = {
